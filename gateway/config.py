@@ -1,0 +1,174 @@
+"""Every setting, declared once with its name, default and help.
+
+A setting is read from, strongest first: the command line, ``GATEWAY_<NAME>`` in the environment,
+``gateway.yaml`` (or the file ``GATEWAY_CONFIG`` names), the default. ``PORT`` counts as
+``GATEWAY_PORT`` where that is not set, because platforms name the port so.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+import yaml
+from msgspec import Meta
+from yarl import URL
+
+from gateway.errors import ConfigError
+
+DEFAULT_FILE = "gateway.yaml"
+_PREFIX = "GATEWAY_"
+
+Count = Annotated[int, Meta(ge=1)]
+Seconds = Annotated[float, Meta(gt=0)]
+
+
+class Settings(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, repr_omit_defaults=True
+):
+    """The settings of one gateway; see :func:`describe` for the list with help."""
+
+    host: Annotated[str, Meta(description="Address to listen on; 0.0.0.0 for all.")] = "127.0.0.1"
+    port: Annotated[
+        int, Meta(ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    ] = 8000
+    repository: Annotated[
+        str,
+        Meta(description="Folder of models, one model folder, or a plain .onnx file."),
+    ] = "serving/repository"
+    default_backend: Annotated[
+        str,
+        Meta(
+            description="Backend of a request that names none, or auto; empty takes the first "
+            "of the model's manifest."
+        ),
+    ] = ""
+    required_backends: Annotated[
+        str,
+        Meta(description="Comma-separated backends that must answer before /readyz says ready."),
+    ] = "onnx"
+    torchserve_url: Annotated[str, Meta(description="TorchServe's inference address.")] = (
+        "http://127.0.0.1:8080"
+    )
+    torchserve_management_url: Annotated[
+        str, Meta(description="TorchServe's management address, asked for readiness.")
+    ] = "http://127.0.0.1:8081"
+    tfserving_url: Annotated[str, Meta(description="TensorFlow Serving's REST address.")] = (
+        "http://127.0.0.1:8501"
+    )
+    request_timeout_s: Annotated[
+        Seconds, Meta(description="Seconds a prediction may take, backends included.")
+    ] = 10.0
+    connect_timeout_s: Annotated[Seconds, Meta(description="Seconds to connect to a backend.")] = (
+        1.0
+    )
+    health_timeout_s: Annotated[
+        Seconds, Meta(description="Seconds a backend's health check may take.")
+    ] = 2.0
+    health_max_age_s: Annotated[
+        Seconds, Meta(description="Seconds a health check's result is believed.")
+    ] = 1.0
+    max_connections: Annotated[
+        Count, Meta(description="Connections kept to each remote backend at most.")
+    ] = 100
+    max_body_bytes: Annotated[
+        Count, Meta(description="Largest request body in bytes; larger ones get 413.")
+    ] = 8 * 1024 * 1024
+    max_instances: Annotated[Count, Meta(description="Most rows of one request.")] = 10_000
+    onnx_threads: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Threads of each ONNX Runtime session; 0 takes the cgroup's CPU quota.",
+        ),
+    ] = 0
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], Meta(description="Least level logged.")
+    ] = "info"
+    access_log: Annotated[
+        bool, Meta(description="Log a JSON line for every request, not only for failed ones.")
+    ] = False
+
+    @property
+    def required(self) -> frozenset[str]:
+        """``required_backends`` as names."""
+        return frozenset(name.strip() for name in self.required_backends.split(",") if name.strip())
+
+    def __repr__(self) -> str:
+        shown = (f"{name}={value!r}" for name, value in self.masked().items())
+        return f"Settings({', '.join(shown)})"
+
+    def masked(self) -> dict[str, Any]:
+        """The settings by name, without the credentials a URL may hold."""
+        return {
+            name: mask(value) if isinstance(value, str) and "://" in value else value
+            for name, value in msgspec.structs.asdict(self).items()
+        }
+
+
+def mask(url: str) -> str:
+    """The URL with its password, if any, replaced by stars."""
+    try:
+        parsed = URL(url)
+    except ValueError:
+        return "***"
+    return str(parsed.with_password("***") if parsed.password else parsed)
+
+
+def load(
+    overrides: Mapping[str, Any] | None = None,
+    file: Path | None = None,
+    environ: Mapping[str, str] = os.environ,
+) -> Settings:
+    """Gather the settings; ``overrides`` (the command line's) win where they are not None.
+
+    Raises :class:`ConfigError` naming the source and the setting.
+    """
+    path = file or (Path(environ["GATEWAY_CONFIG"]) if environ.get("GATEWAY_CONFIG") else None)
+    values = _read(path or Path(DEFAULT_FILE), required=path is not None)
+    sources = dict.fromkeys(values, str(path or DEFAULT_FILE))
+    if environ.get("PORT"):
+        values["port"], sources["port"] = environ["PORT"], "PORT"
+    known = {entry.name for entry in msgspec.structs.fields(Settings)}
+    for name in known:
+        variable = _PREFIX + name.upper()
+        if environ.get(variable):
+            values[name], sources[name] = environ[variable], variable
+    for name, value in (overrides or {}).items():
+        if value is not None:
+            values[name], sources[name] = value, "the command line"
+    unknown = sorted(set(values) - known)
+    if unknown:
+        raise ConfigError(f"{sources[unknown[0]]}: there is no setting {unknown[0]!r}")
+    try:
+        return msgspec.convert(values, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        name = str(error).rpartition("$.")[2].rstrip("`")
+        raise ConfigError(f"{sources.get(name, 'settings')}: {error}") from error
+
+
+def describe() -> list[tuple[str, str, Any, str]]:
+    """Every setting: its name, environment variable, default and help."""
+    rows = []
+    for entry in msgspec.inspect.type_info(Settings).fields:  # type: ignore[attr-defined]
+        metadata = entry.type
+        help_text = (metadata.extra_json_schema or {}).get("description", "")
+        rows.append((entry.name, _PREFIX + entry.name.upper(), entry.default, help_text))
+    return rows
+
+
+def _read(path: Path, required: bool) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except FileNotFoundError as error:
+        if not required:
+            return {}
+        raise ConfigError(f"{path}: there is no such file") from error
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigError(f"{path}: {error}") from error
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path}: it must hold settings by name")
+    return {str(name): value for name, value in content.items()}

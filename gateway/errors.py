@@ -1,0 +1,224 @@
+"""Every error the gateway raises on purpose, and its one mapping to RFC 9457 problem JSON.
+
+::
+
+    GatewayError                    500
+    ├── InvalidRequest              400  the request cannot be understood
+    │   ├── InvalidInput            422  it is JSON, but not what the model's manifest describes
+    │   ├── MethodNotAllowed        405
+    │   ├── BodyTooLarge            413
+    │   └── UnsupportedMediaType    415
+    ├── NotFound                    404  says what there is instead
+    ├── BackendError                502  the backend answered, and its answer was an error
+    │   ├── BackendUnavailable      503  it cannot be reached, or refuses for the moment
+    │   └── BackendTimeout          504  it did not answer within the deadline
+    ├── ModelError                  500  a model folder that cannot be served
+    └── ConfigError                 500  a setting that cannot be used
+
+This file is also packed into the TorchServe archive (the handler raises the same ``InvalidInput``),
+so it imports nothing but the standard library.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+#: How many field errors one answer lists; the rest are counted.
+MAX_FIELD_ERRORS = 20
+#: How many characters of a refused value are echoed.
+MAX_SENT_CHARS = 80
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One field of one row that does not fit.
+
+    ``pointer`` is an RFC 6901 JSON pointer into the body, ``sent`` a shortened echo of the value.
+    """
+
+    pointer: str
+    field: str
+    detail: str
+    allowed: str
+    sent: str | None = None
+
+    def as_dict(self) -> dict[str, str]:
+        """The entry as it stands in the answer's ``errors`` list."""
+        entry = {"pointer": self.pointer, "field": self.field, "detail": self.detail}
+        if self.sent is not None:
+            entry["sent"] = self.sent
+        entry["allowed"] = self.allowed
+        return entry
+
+
+class GatewayError(Exception):
+    """Base of the tree: ``status`` and ``title`` belong to the class, ``detail`` to the case."""
+
+    status = 500
+    title = "Internal error"
+    slug = "internal"
+
+    def __init__(self, detail: str, **members: Any) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        #: Extension members of the problem document (RFC 9457 section 3.2).
+        self.members = members
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """HTTP headers that belong to this error."""
+        return {}
+
+    def problem(self, request_id: str | None = None) -> dict[str, Any]:
+        """The RFC 9457 document, ready to be encoded as ``application/problem+json``."""
+        document: dict[str, Any] = {
+            "type": f"urn:problem-type:gateway:{self.slug}",
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+            **self.members,
+        }
+        if request_id is not None:
+            document["request_id"] = request_id
+        return document
+
+
+class InvalidRequest(GatewayError):
+    """The request cannot be understood: not JSON, not UTF-8, nested too deep, a bad parameter."""
+
+    status = 400
+    title = "The request cannot be understood"
+    slug = "invalid-request"
+
+
+class InvalidInput(InvalidRequest):
+    """The body is JSON but does not fit the model's manifest; ``errors`` names each field."""
+
+    status = 422
+    title = "The input does not fit the model"
+    slug = "invalid-input"
+
+    def __init__(self, errors: Sequence[FieldError]) -> None:
+        self.errors = list(errors)
+        first = self.errors[0]
+        detail = f"{first.field}: {first.detail}; allowed: {first.allowed}"
+        members: dict[str, Any] = {
+            "errors": [error.as_dict() for error in self.errors[:MAX_FIELD_ERRORS]]
+        }
+        if len(self.errors) > 1:
+            detail += f" (and {len(self.errors) - 1} more)"
+        if len(self.errors) > MAX_FIELD_ERRORS:
+            members["errors_omitted"] = len(self.errors) - MAX_FIELD_ERRORS
+        super().__init__(detail, **members)
+
+
+class MethodNotAllowed(InvalidRequest):
+    """The path exists, the method does not."""
+
+    status = 405
+    title = "Method not allowed"
+    slug = "method-not-allowed"
+
+    def __init__(self, method: str, allowed: Sequence[str]) -> None:
+        super().__init__(
+            f"{method} is not possible here; allowed: {', '.join(allowed)}", allowed=list(allowed)
+        )
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Allow": ", ".join(self.members["allowed"])}
+
+
+class BodyTooLarge(InvalidRequest):
+    """The body is over the limit, in bytes."""
+
+    status = 413
+    title = "The body is too large"
+    slug = "body-too-large"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"the body may be {limit} bytes long at most", limit_bytes=limit)
+
+
+class UnsupportedMediaType(InvalidRequest):
+    """The body is in a form this door does not read."""
+
+    status = 415
+    title = "Unsupported media type"
+    slug = "unsupported-media-type"
+
+    def __init__(self, sent: str, allowed: Sequence[str]) -> None:
+        super().__init__(
+            f"Content-Type {shorten(sent)!r} is not read here; allowed: {', '.join(allowed)}",
+            allowed=list(allowed),
+        )
+
+
+class NotFound(GatewayError):
+    """Something was named that is not there; ``allowed`` lists what is."""
+
+    status = 404
+    title = "Not found"
+    slug = "not-found"
+
+    def __init__(self, kind: str, name: str, allowed: Sequence[str], where: str = "") -> None:
+        there = ", ".join(allowed) or "none"
+        super().__init__(
+            f"no {kind} {shorten(name)!r}{where}; there is: {there}",
+            field=kind,
+            allowed=list(allowed),
+        )
+
+
+class BackendError(GatewayError):
+    """A backend failed; ``backend`` names it and ``detail`` carries its own words."""
+
+    status = 502
+    title = "The backend failed"
+    slug = "backend-error"
+
+    def __init__(self, backend: str, detail: str) -> None:
+        super().__init__(f"{backend}: {detail}", backend=backend)
+
+
+class BackendUnavailable(BackendError):
+    """The backend cannot be reached, or says that it has no room; worth another try."""
+
+    status = 503
+    title = "The backend is unavailable"
+    slug = "backend-unavailable"
+    retry_after_s = 1
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Retry-After": str(self.retry_after_s)}
+
+
+class BackendTimeout(BackendError):
+    """The backend did not answer within the request's deadline."""
+
+    status = 504
+    title = "The backend did not answer in time"
+    slug = "backend-timeout"
+
+
+class ModelError(GatewayError):
+    """A model folder, manifest or graph that cannot be served."""
+
+    title = "The model cannot be served"
+    slug = "model-error"
+
+
+class ConfigError(GatewayError):
+    """A setting that cannot be used."""
+
+    title = "The configuration cannot be used"
+    slug = "config-error"
+
+
+def shorten(value: object, limit: int = MAX_SENT_CHARS) -> str:
+    """An echo of a client's value, short enough for an error message or a log line."""
+    text = value if isinstance(value, str) else repr(value)
+    return text if len(text) <= limit else text[:limit] + "…"

@@ -1,0 +1,131 @@
+"""An ONNX graph run by ONNX Runtime: raw features or tensors in, named arrays out."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+
+from gateway.errors import ModelError
+from gateway.models.rows import Array, Outputs, Rows, concat_outputs
+
+#: ONNX tensor element types as ONNX Runtime spells them → numpy. Strings must be object arrays:
+#: ONNX Runtime takes bytes ("S") arrays without a word and answers something else.
+DTYPES: dict[str, type] = {
+    "tensor(float16)": np.float16,
+    "tensor(float)": np.float32,
+    "tensor(double)": np.float64,
+    "tensor(int8)": np.int8,
+    "tensor(int16)": np.int16,
+    "tensor(int32)": np.int32,
+    "tensor(int64)": np.int64,
+    "tensor(uint8)": np.uint8,
+    "tensor(uint16)": np.uint16,
+    "tensor(uint32)": np.uint32,
+    "tensor(uint64)": np.uint64,
+    "tensor(bool)": np.bool_,
+    "tensor(string)": np.object_,
+}
+
+
+class Graph:
+    """One ONNX Runtime session. ``run`` may be called from several threads at once.
+
+    ``threads`` is the intra-op thread count; 0 takes what the cgroup's CPU quota allows, because
+    ONNX Runtime alone would count the host's cores. Raises :class:`ModelError` when the file
+    cannot be loaded or has an input that is no tensor.
+    """
+
+    def __init__(self, path: Path, threads: int = 0) -> None:
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = threads or available_cpus()
+        options.inter_op_num_threads = 1
+        options.log_severity_level = 3
+        try:
+            self._session = ort.InferenceSession(
+                str(path), options, providers=["CPUExecutionProvider"]
+            )
+        except Exception as error:  # ONNX Runtime's exceptions share no base of their own
+            raise ModelError(f"{path.name}: {error}") from error
+        self.path = path
+        self.inputs: dict[str, ort.NodeArg] = {i.name: i for i in self._session.get_inputs()}
+        self.outputs: dict[str, ort.NodeArg] = {o.name: o for o in self._session.get_outputs()}
+        for name, node in self.inputs.items():
+            if node.type not in DTYPES:
+                raise ModelError(f"{path.name}: input {name} is a {node.type}, not a known tensor")
+        self._casts = [
+            (name, np.dtype(DTYPES[node.type]), len(node.shape))
+            for name, node in self.inputs.items()
+        ]
+        #: The batch size the graph was built for, None where it takes any.
+        self.fixed_batch = self._fixed_batch()
+
+    def run(self, rows: Rows) -> Outputs:
+        """Outputs of a batch; each array's first dimension is ``rows.count``.
+
+        A graph with a fixed batch dimension is run once per that many rows, the last time filled
+        up by repeating the last row.
+        """
+        size = self.fixed_batch
+        if size is None or rows.count == size:
+            return self._run(rows.columns)
+        parts = []
+        for start in range(0, rows.count, size):
+            part = rows.slice(start, start + size)
+            filled = {
+                name: np.pad(col, [(0, size - part.count), *[(0, 0)] * (col.ndim - 1)], mode="edge")
+                for name, col in part.columns.items()
+            }
+            parts.append({name: out[: part.count] for name, out in self._run(filled).items()})
+        return concat_outputs(parts)
+
+    def check_inputs(self, names: set[str]) -> None:
+        """Raise :class:`ModelError` unless the graph's inputs are exactly these names."""
+        if set(self.inputs) != names:
+            missing = sorted(set(self.inputs) - names)
+            unused = sorted(names - set(self.inputs))
+            raise ModelError(
+                f"{self.path.name}: inputs the manifest lacks: {missing}; features the graph "
+                f"does not take: {unused}"
+            )
+
+    def _run(self, columns: Mapping[str, Array]) -> Outputs:
+        feeds = {}
+        for name, dtype, rank in self._casts:
+            column = columns[name]
+            if column.dtype != dtype:
+                column = column.astype(dtype)
+            if column.ndim < rank:
+                column = column.reshape(column.shape + (1,) * (rank - column.ndim))
+            feeds[name] = column
+        return dict(zip(self.outputs, self._session.run(None, feeds), strict=True))
+
+    def _fixed_batch(self) -> int | None:
+        sizes = {node.shape[0] for node in self.inputs.values() if node.shape}
+        fixed = {size for size in sizes if isinstance(size, int)}
+        if not fixed:
+            return None
+        if len(fixed) > 1 or len(sizes) > 1:
+            raise ModelError(f"{self.path.name}: its inputs disagree about the batch size")
+        return fixed.pop()
+
+
+def available_cpus() -> int:
+    """CPUs this process may use: the affinity mask, and the cgroup's quota where there is one."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    try:  # cgroup v2: "max 100000" or "<quota µs> <period µs>"
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+    except (OSError, ValueError):
+        try:  # cgroup v1
+            base = Path("/sys/fs/cgroup/cpu")
+            quota = (base / "cpu.cfs_quota_us").read_text().strip()
+            period = (base / "cpu.cfs_period_us").read_text().strip()
+        except OSError:
+            return count or 1
+    if quota in ("max", "-1"):
+        return count or 1
+    return max(1, min(count or 1, math.ceil(int(quota) / int(period))))

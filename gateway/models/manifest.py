@@ -1,0 +1,232 @@
+"""The manifest ``model.yaml``: the one definition of a model's payload and of what serves it."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+import yaml
+
+from gateway.errors import ModelError
+
+MANIFEST_NAME = "model.yaml"
+
+FeatureType = Literal["integer", "number", "boolean", "string", "tensor"]
+#: numpy dtypes a ``tensor`` feature may have.
+TensorType = Literal[
+    "float16", "float32", "float64", "int8", "int16", "int32", "int64",
+    "uint8", "uint16", "uint32", "uint64", "bool", "string",
+]  # fmt: skip
+_ELEMENTS: dict[FeatureType, TensorType] = {
+    "integer": "int64",
+    "number": "float32",
+    "boolean": "bool",
+    "string": "string",
+    "tensor": "float32",
+}
+_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
+
+
+class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One named value of the descriptive payload.
+
+    ``range`` is what training has seen, lowest and highest, in ``unit``; ``categories`` are the
+    only strings allowed, where given. ``shape`` is that of one row of a ``tensor``, None where it
+    varies. ``dtype`` is what the value must fit: int64 for integers, float32 for numbers and
+    tensors, unless it says otherwise.
+    """
+
+    name: str
+    type: FeatureType
+    description: str = ""
+    unit: str = ""
+    range: tuple[float, float] | None = None
+    categories: tuple[str, ...] | None = None
+    example: Any = None
+    shape: tuple[int | None, ...] = ()
+    dtype: TensorType | None = None
+
+    @property
+    def element(self) -> TensorType:
+        """The dtype a value, or an element of a tensor, must fit."""
+        if self.dtype is not None:
+            return self.dtype
+        return _ELEMENTS[self.type]
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """The lowest and the highest value the dtype can carry."""
+        dtype = np.dtype(self.element)
+        if dtype.kind == "f":
+            return float(np.finfo(dtype).min), float(np.finfo(dtype).max)
+        return int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
+
+    @property
+    def allowed(self) -> str:
+        """What the feature accepts, in words for an error message."""
+        unit = f" ({self.unit})" if self.unit else ""
+        if self.type == "string":
+            if self.categories is None:
+                return "a string"
+            return "one of " + ", ".join(f'"{category}"' for category in self.categories)
+        if self.type == "boolean":
+            return "true or false"
+        if self.type == "tensor":
+            size = "×".join("any" if size is None else str(size) for size in self.shape)
+            return f"nested lists of {self.element} of shape {size or 'scalar'}"
+        kind = "a whole number" if self.type == "integer" else "a finite number"
+        seen = ""
+        if self.range is not None:
+            low, high = (format_number(value) for value in self.range)
+            seen = f", seen in training: {low}–{high}"
+        return f"{kind}{unit}{seen}"
+
+    @property
+    def json_schema(self) -> dict[str, Any]:
+        """The feature as a JSON Schema (2020-12) property.
+
+        The training range is no bound of the schema, because values outside it are answered; it
+        stands under ``x-training-range``.
+        """
+        schema: dict[str, Any] = {"type": self.type}
+        if self.type == "tensor":
+            items: dict[str, Any] = {"type": "string" if self.element == "string" else "number"}
+            if self.element == "bool":
+                items = {"type": "boolean"}
+            for size in reversed(self.shape):
+                items = {"type": "array", "items": items}
+                if size is not None:
+                    items |= {"minItems": size, "maxItems": size}
+            schema = items | {"x-dtype": self.element}
+        if self.categories is not None:
+            schema["enum"] = list(self.categories)
+        if self.description:
+            schema["description"] = self.description
+        if self.unit:
+            schema["x-unit"] = self.unit
+        if self.range is not None:
+            schema["x-training-range"] = list(self.range)
+        if self.example is not None:
+            schema["examples"] = [self.example]
+        return schema
+
+    def check(self) -> None:
+        """Raise :class:`ModelError` where the definition contradicts itself."""
+        if self.range is not None:
+            if self.type not in ("integer", "number"):
+                raise ModelError(f"feature {self.name}: a {self.type} has no range")
+            low, high = self.range
+            if not (math.isfinite(low) and math.isfinite(high) and low <= high):
+                raise ModelError(f"feature {self.name}: range {low}–{high} is not lowest, highest")
+        if self.categories is not None:
+            if self.type != "string":
+                raise ModelError(f"feature {self.name}: a {self.type} has no categories")
+            if not self.categories or len(set(self.categories)) < len(self.categories):
+                raise ModelError(f"feature {self.name}: categories are empty or repeat themselves")
+
+
+class Output(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One named result per row; ``shape`` is that of one row, () for a scalar."""
+
+    name: str
+    description: str = ""
+    unit: str = ""
+    shape: tuple[int | None, ...] = ()
+
+
+class Parity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How far two backends of one lineage may differ, in the output's unit."""
+
+    absolute: float = 1e-4
+
+
+class BackendSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where one backend finds the model: per lineage the options of its adapter."""
+
+    lineages: dict[str, dict[str, Any]]
+
+
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A model's payload, results and backends. The first lineage of a backend is its default."""
+
+    name: str
+    features: tuple[Feature, ...]
+    outputs: tuple[Output, ...]
+    backends: dict[str, BackendSpec]
+    description: str = ""
+    parity: Parity = Parity()
+    out_of_range: Literal["warn", "reject"] = "warn"
+
+    @classmethod
+    def load(cls, folder: Path) -> Manifest:
+        """Read and check ``folder/model.yaml``; raises :class:`ModelError` saying what is wrong."""
+        path = folder / MANIFEST_NAME
+        try:
+            content = yaml.safe_load(path.read_text(encoding="utf-8"))
+            manifest = msgspec.convert(content, cls)
+        except OSError as error:
+            raise ModelError(f"{path}: {error.strerror}") from error
+        except (yaml.YAMLError, UnicodeDecodeError, msgspec.ValidationError) as error:
+            raise ModelError(f"{path}: {error}") from error
+        try:
+            manifest.check()
+        except ModelError as error:
+            raise ModelError(f"{path}: {error.detail}") from error
+        return manifest
+
+    def check(self) -> None:
+        """Raise :class:`ModelError` where the manifest contradicts itself."""
+        if not re.fullmatch(_NAME, self.name):
+            raise ModelError(f"name {self.name!r} must match {_NAME}")
+        if not self.features or not self.outputs or not self.backends:
+            raise ModelError("features, outputs and backends may not be empty")
+        for kind, entries in (("feature", self.features), ("output", self.outputs)):
+            repeated = [n for n, k in Counter(e.name for e in entries).items() if k > 1]
+            if repeated:
+                raise ModelError(f"{kind} {repeated[0]} is defined twice")
+        for feature in self.features:
+            if feature.name == "instances":
+                raise ModelError("a feature may not be named 'instances': it marks a batch")
+            feature.check()
+        for name, backend in self.backends.items():
+            if not backend.lineages:
+                raise ModelError(f"backend {name} names no lineage")
+
+    @property
+    def example(self) -> dict[str, Any]:
+        """One payload made of the features' examples, or of plain values where none is given."""
+        return {feature.name: _example(feature) for feature in self.features}
+
+    @property
+    def json_schema(self) -> dict[str, Any]:
+        """JSON Schema (2020-12) of one row."""
+        return {
+            "type": "object",
+            "properties": {feature.name: feature.json_schema for feature in self.features},
+            "required": [feature.name for feature in self.features],
+            "additionalProperties": False,
+        }
+
+
+def _example(feature: Feature) -> Any:
+    if feature.example is not None:
+        return feature.example
+    if feature.type == "string":
+        return feature.categories[0] if feature.categories else ""
+    if feature.type == "boolean":
+        return False
+    if feature.type == "tensor":
+        zero = "" if feature.element == "string" else np.zeros((), feature.element).item()
+        return np.full([size or 1 for size in feature.shape], zero, dtype=object).tolist()
+    low = feature.range[0] if feature.range is not None else 0
+    return int(low) if feature.type == "integer" else float(low)
+
+
+def format_number(value: float) -> str:
+    """``12`` for 12.0 and ``1.5`` for 1.5: numbers as people write them."""
+    return str(int(value)) if float(value).is_integer() and abs(value) < 1e15 else repr(value)

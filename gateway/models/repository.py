@@ -1,0 +1,109 @@
+"""The models on disk: a folder each, a sub-folder a version."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gateway.errors import InvalidRequest, ModelError, NotFound
+from gateway.models.derive import derive_manifest
+from gateway.models.manifest import MANIFEST_NAME, Manifest
+from gateway.models.validator import MAX_INSTANCES, Validator
+
+
+@dataclass(frozen=True, eq=False)
+class ModelVersion:
+    """One servable version: its manifest, its folder of artifacts, its validator."""
+
+    manifest: Manifest
+    version: str
+    folder: Path
+    validator: Validator = field(repr=False)
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.manifest.name
+
+    def artifact(self, name: str) -> Path:
+        """The path of a file of this version; raises :class:`ModelError` if there is none."""
+        path = (self.folder / name).resolve()
+        if not path.is_relative_to(self.folder.resolve()):
+            raise ModelError(f"{self.name}/{self.version}: {name} lies outside the model's folder")
+        if not path.is_file():
+            raise ModelError(f"{self.name}/{self.version}: there is no {name}")
+        return path
+
+
+class Repository:
+    """Models by name and version; ``failures`` says why a folder could not be read."""
+
+    def __init__(self) -> None:
+        self.models: dict[str, dict[str, ModelVersion]] = {}
+        self.failures: dict[str, str] = {}
+
+    @classmethod
+    def scan(cls, path: Path, max_instances: int = MAX_INSTANCES) -> Repository:
+        """Read a repository of model folders, a single model folder, or a plain ``.onnx`` file.
+
+        A folder that cannot be read goes to ``failures``; the others are served. Raises
+        :class:`ModelError` where there is nothing at ``path`` to serve.
+        """
+        repository = cls()
+        if path.suffix == ".onnx" and path.is_file():
+            repository.add(derive_manifest(path), "1", path.parent, max_instances)
+            return repository
+        if (path / MANIFEST_NAME).is_file():
+            folders = [path]
+        else:
+            folders = sorted(folder.parent for folder in path.glob(f"*/{MANIFEST_NAME}"))
+        for folder in folders:
+            try:
+                manifest = Manifest.load(folder)
+                versions = [v for v in folder.iterdir() if v.is_dir() and v.name.isdecimal()]
+                if not versions:
+                    raise ModelError(f"{folder}: there is no version, a sub-folder named 1, 2, …")
+                for version in sorted(versions, key=lambda v: int(v.name)):
+                    repository.add(manifest, version.name, version, max_instances)
+            except ModelError as error:
+                repository.failures[folder.name] = error.detail
+        if not repository.models and not repository.failures:
+            raise ModelError(f"{path}: there is no model, a folder with a {MANIFEST_NAME}")
+        return repository
+
+    def add(
+        self, manifest: Manifest, version: str, folder: Path, max_instances: int = MAX_INSTANCES
+    ) -> ModelVersion:
+        """Add one version of a model."""
+        entry = ModelVersion(manifest, version, folder, Validator(manifest, max_instances))
+        self.models.setdefault(manifest.name, {})[version] = entry
+        return entry
+
+    def get(self, model: str | None = None, version: str | None = None) -> ModelVersion:
+        """The version asked for; the newest without ``version``, the only model without ``model``.
+
+        Raises :class:`NotFound` listing what there is.
+        """
+        if model is None:
+            if len(self.models) != 1:
+                names = list(self.models)
+                raise InvalidRequest(
+                    f"model: say which with ?model=; there is: {', '.join(names)}",
+                    field="model",
+                    allowed=names,
+                )
+            versions = next(iter(self.models.values()))
+        elif model in self.models:
+            versions = self.models[model]
+        else:
+            raise NotFound("model", model, list(self.models))
+        if version is None:
+            return versions[max(versions, key=int)]
+        if version not in versions:
+            name = next(iter(versions.values())).name
+            raise NotFound("version", version, list(versions), f" of model {name}")
+        return versions[version]
+
+    def __iter__(self) -> Iterator[ModelVersion]:
+        return (entry for versions in self.models.values() for entry in versions.values())

@@ -1,0 +1,80 @@
+"""What is known of every target: whether it answers, and what it last failed with."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from gateway.backends.base import Backend, Call, Health, Target
+from gateway.errors import BackendError, GatewayError
+
+
+@dataclass
+class TargetState:
+    """The last look at one target. ``last_error`` outlives recovery; ``health`` does not."""
+
+    target: Target
+    health: Health = field(default_factory=lambda: Health(False, "not checked yet"))
+    load_error: str | None = None
+    last_error: str | None = None
+    last_error_at: str | None = None
+
+    def note_error(self, error: GatewayError) -> None:
+        """Remember a failed prediction or check."""
+        self.last_error = error.detail
+        self.last_error_at = datetime.now(UTC).isoformat(timespec="seconds")
+
+
+class HealthMonitor:
+    """Checks targets on demand and believes the result for a moment.
+
+    A target is ready once it has answered a warm-up prediction with the manifest's example, and
+    as long as its backend's own check agrees; one that failed must answer another warm-up.
+    """
+
+    def __init__(self, backends: Mapping[str, Backend], timeout: float, max_age: float) -> None:
+        self._backends = backends
+        self._timeout = timeout
+        self._max_age = max_age
+        self._checked_at = float("-inf")
+        self._lock = asyncio.Lock()
+        self.states: dict[Target, TargetState] = {}
+
+    def add(self, target: Target) -> TargetState:
+        """Watch a target."""
+        state = self.states[target] = TargetState(target)
+        return state
+
+    def note_failure(self, target: Target, error: BackendError) -> None:
+        """A prediction failed: the target is not ready until it answers a warm-up again."""
+        state = self.states[target]
+        state.note_error(error)
+        state.health = Health(False, error.detail, state.health.stand_in)
+
+    async def refresh(self) -> Iterable[TargetState]:
+        """All states, checked anew unless that was done a moment ago."""
+        async with self._lock:
+            if time.monotonic() - self._checked_at >= self._max_age:
+                await asyncio.gather(*map(self._check, self.states.values()))
+                self._checked_at = time.monotonic()
+        return self.states.values()
+
+    async def _check(self, state: TargetState) -> None:
+        if state.load_error is not None:
+            state.health = Health(False, state.load_error)
+            return
+        target = state.target
+        backend = self._backends[target.backend]
+        health = await backend.check(target, Call.within(self._timeout))
+        if health.ready and not state.health.ready:
+            validator = target.model.validator
+            try:
+                rows = validator.convert([target.model.manifest.example])
+                await backend.predict(target, rows, Call.within(self._timeout))
+            except GatewayError as error:
+                state.note_error(error)
+                health = Health(False, f"warm-up: {error.detail}", health.stand_in)
+        state.health = health

@@ -1,0 +1,151 @@
+"""Fixtures shared by all tests: small graphs, the example's repository, clients, real servers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import onnx
+import pytest
+import yaml
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+from onnx import TensorProto, helper
+
+from gateway.app import create_app
+from gateway.backends.base import Backend
+from gateway.config import Settings
+
+ROOT = Path(__file__).resolve().parent.parent
+REPOSITORY = ROOT / "serving" / "repository"
+CSV = Path(
+    os.environ.get(
+        "WEIGHT_CHANGE_CSV", ROOT.parent / "shared" / "data" / "weight_change_dataset.csv"
+    )
+)
+
+#: The payload of the original talk; two of its values lie outside the training range.
+TALK = {
+    "age": 22,
+    "gender": "F",
+    "current_weight": 155,
+    "bmr": 1300.0,
+    "daily_calories_consumed": 1600.0,
+    "daily_caloric_surplus_deficit": 90.0,
+    "duration": 75.0,
+    "stress_level": 90,
+    "physical_activity_level": "Very Active",
+    "sleep_quality": "Excellent",
+}
+
+Client = TestClient[web.Request, web.Application]
+MakeClient = Callable[..., Awaitable[Client]]
+
+
+def linear_graph(path: Path, weights: list[float], batch: int | str = "batch") -> Path:
+    """Write a graph ``y = x @ weights`` over a tensor ``x`` of shape (batch, len(weights))."""
+    size = len(weights)
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["x", "w"], ["y"])],
+        "linear",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [batch, size])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [batch, 1])],
+        [helper.make_tensor("w", TensorProto.FLOAT, [size, 1], weights)],
+    )
+    return save(graph, path)
+
+
+def mixed_graph(path: Path) -> Path:
+    """Write a graph with an integer, a number, a boolean and a string input.
+
+    ``total`` is ``count`` + ``size`` (+ 100 if ``big``); ``named`` is the string again.
+    """
+    inputs = [
+        helper.make_tensor_value_info("count", TensorProto.INT64, ["n", 1]),
+        helper.make_tensor_value_info("size", TensorProto.FLOAT, ["n", 1]),
+        helper.make_tensor_value_info("big", TensorProto.BOOL, ["n", 1]),
+        helper.make_tensor_value_info("name", TensorProto.STRING, ["n", 1]),
+    ]
+    nodes = [
+        helper.make_node("Cast", ["count"], ["count_f"], to=TensorProto.FLOAT),
+        helper.make_node("Add", ["count_f", "size"], ["sum"]),
+        helper.make_node("Cast", ["big"], ["big_f"], to=TensorProto.FLOAT),
+        helper.make_node("Mul", ["big_f", "hundred"], ["extra"]),
+        helper.make_node("Add", ["sum", "extra"], ["total"]),
+        helper.make_node("Identity", ["name"], ["named"]),
+    ]
+    outputs = [
+        helper.make_tensor_value_info("total", TensorProto.FLOAT, ["n", 1]),
+        helper.make_tensor_value_info("named", TensorProto.STRING, ["n", 1]),
+    ]
+    hundred = helper.make_tensor("hundred", TensorProto.FLOAT, [1], [100.0])
+    return save(helper.make_graph(nodes, "mixed", inputs, outputs, [hundred]), path)
+
+
+def save(graph: onnx.GraphProto, path: Path) -> Path:
+    """Check a graph and write it as a model ONNX Runtime loads."""
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)])
+    model.ir_version = 10
+    onnx.checker.check_model(model, full_check=True)
+    onnx.save(model, path)
+    return path
+
+
+#: A manifest over the mixed graph, as YAML would give it.
+MIXED: dict[str, Any] = {
+    "name": "mixed",
+    "description": "Adds up.",
+    "features": [
+        {"name": "count", "type": "integer", "range": [0, 10], "unit": "pieces", "example": 2},
+        {"name": "size", "type": "number", "range": [-1.5, 1.5], "example": 0.5},
+        {"name": "big", "type": "boolean", "example": False},
+        {"name": "name", "type": "string", "categories": ["a", "b"], "example": "a"},
+    ],
+    "outputs": [{"name": "total", "unit": "pieces"}, {"name": "named"}],
+    "backends": {"onnx": {"lineages": {"pytorch": {"artifact": "mixed.onnx"}}}},
+}
+
+
+def write_model(folder: Path, manifest: dict[str, Any] = MIXED, version: str = "1") -> Path:
+    """Write a model folder over the mixed graph; returns its version's folder."""
+    artifacts = folder / version
+    artifacts.mkdir(parents=True)
+    (folder / "model.yaml").write_text(yaml.safe_dump(manifest, sort_keys=False))
+    mixed_graph(artifacts / "mixed.onnx")
+    return artifacts
+
+
+@pytest.fixture
+def mixed_repository(tmp_path: Path) -> Path:
+    """A repository that holds the mixed model, version 1."""
+    write_model(tmp_path / "repository" / "mixed")
+    return tmp_path / "repository"
+
+
+@pytest.fixture
+async def make_client() -> AsyncIterator[MakeClient]:
+    """Makes clients of gateways running in this process; closes them at the end."""
+    clients: list[Client] = []
+
+    async def make(
+        repository: Path, backends: dict[str, Backend] | None = None, **settings: Any
+    ) -> Client:
+        app = create_app(Settings(repository=str(repository), **settings), backends)
+        client: Client = TestClient(TestServer(app))
+        clients.append(client)
+        await client.start_server()
+        return client
+
+    yield make
+    for client in clients:
+        await client.close()
+
+
+@pytest.fixture
+def original_csv() -> Path:
+    """The original 100 rows, which are not part of the project."""
+    if not CSV.is_file():
+        pytest.skip("the original data set is not on this machine; WEIGHT_CHANGE_CSV names it")
+    return CSV

@@ -1,0 +1,116 @@
+"""What every adapter owes the router, checked on those that need no server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+
+from gateway.backends import Backend, Call, MemoryBackend, OnnxBackend, Target, conform
+from gateway.config import Settings
+from gateway.errors import BackendError, BackendTimeout, BackendUnavailable, ModelError
+from gateway.models.manifest import Manifest, Output
+from gateway.models.repository import ModelVersion, Repository
+from gateway.models.rows import Outputs, Rows
+from tests.conftest import MIXED, mixed_graph
+
+MANIFEST = msgspec.convert(MIXED, Manifest)
+
+
+def add_up(rows: Rows) -> Outputs:
+    extra = rows.columns["big"].astype(np.float32) * 100
+    total = rows.columns["count"].astype(np.float32) + rows.columns["size"] + extra
+    return {"total": total, "named": rows.columns["name"]}
+
+
+MAKERS: list[Callable[[], Backend]] = [
+    lambda: OnnxBackend.from_settings(Settings(onnx_threads=1)),
+    lambda: MemoryBackend(add_up),
+]
+adapters = pytest.mark.parametrize("make", MAKERS, ids=["onnx", "memory"])
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> ModelVersion:
+    mixed_graph(tmp_path / "mixed.onnx")
+    return Repository().add(MANIFEST, "1", tmp_path)
+
+
+def target(model: ModelVersion, backend: str, **options: Any) -> Target:
+    return Target(backend, model, "pytorch", {"artifact": "mixed.onnx"} | options)
+
+
+@adapters
+async def test_every_row_gets_its_own_answer(
+    model: ModelVersion, make: Callable[[], Backend]
+) -> None:
+    backend = make()
+    where = target(model, backend.name)
+    await backend.load(where)
+    assert (await backend.check(where, Call.within(1))).ready
+    objects = [{"count": i, "size": 0.5, "big": i % 2 == 0, "name": "ab"[i % 2]} for i in range(50)]
+    outputs = await backend.predict(where, model.validator.convert(objects), Call.within(1))
+    assert list(outputs) == ["total", "named"]
+    assert outputs["total"].tolist() == [i + 0.5 + 100 * (i % 2 == 0) for i in range(50)]
+    assert outputs["named"].tolist() == ["ab"[i % 2] for i in range(50)]
+    await backend.unload(where)
+    await backend.close()
+
+
+async def test_onnx_refuses_what_it_cannot_run(model: ModelVersion, tmp_path: Path) -> None:
+    backend = OnnxBackend(threads=1)
+    for options, word in [
+        ({"artifact": "gone.onnx"}, "gone.onnx"),
+        ({"artifact": "../mixed.onnx"}, "outside"),
+        ({"artifakt": "x"}, "artifakt"),
+    ]:
+        with pytest.raises(ModelError, match=word):
+            await backend.load(target(model, "onnx", **options))
+
+
+async def test_onnx_respects_the_deadline(model: ModelVersion) -> None:
+    backend = OnnxBackend(threads=1)
+    where = target(model, "onnx")
+    await backend.load(where)
+    rows = model.validator.convert([MANIFEST.example])
+    with pytest.raises(BackendTimeout):
+        await backend.predict(where, rows, Call.within(0))
+    assert (await backend.check(where, Call.within(1))).ready
+    await backend.unload(where)
+    assert not (await backend.check(where, Call.within(1))).ready
+
+
+async def test_memory_can_be_slow_and_can_fail(model: ModelVersion) -> None:
+    backend = MemoryBackend(add_up, delay=5)
+    rows = model.validator.convert([MANIFEST.example])
+    with pytest.raises(BackendTimeout):
+        await backend.predict(target(model, "memory"), rows, Call.within(0.01))
+    backend.delay, backend.fail = 0, BackendUnavailable("memory", "as told")
+    with pytest.raises(BackendUnavailable, match="as told"):
+        await backend.predict(target(model, "memory"), rows, Call.within(1))
+    assert backend.calls == [1, 1]
+
+
+def only(model: ModelVersion, *outputs: Output) -> ModelVersion:
+    return Repository().add(msgspec.structs.replace(MANIFEST, outputs=outputs), "1", model.folder)
+
+
+def test_conform_renames_and_drops_the_trailing_one(model: ModelVersion) -> None:
+    where = target(only(model, Output("y")), "onnx")
+    assert conform(where, {"whatever": np.ones((2, 1))}, 2)["y"].shape == (2,)
+    theirs = {"a": np.zeros(1), "b": np.ones(1)}
+    assert conform(where, theirs, 1, {"y": "b"})["y"].tolist() == [1.0]
+    wide = target(only(model, Output("y", shape=(1,))), "onnx")
+    assert conform(wide, {"y": np.ones((2, 1))}, 2)["y"].shape == (2, 1)
+
+
+@pytest.mark.parametrize(
+    "arrays", [{"a": np.zeros(1), "b": np.ones(1)}, {"y": np.zeros(3)}, {"y": np.float32(1)}, {}]
+)
+def test_conform_refuses_missing_outputs_and_rows(model: ModelVersion, arrays: Any) -> None:
+    with pytest.raises(BackendError):
+        conform(target(only(model, Output("y")), "onnx"), arrays, 1)
