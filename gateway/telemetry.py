@@ -24,7 +24,7 @@ from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
 logger = logging.getLogger("gateway")
-disable_created_metrics()  # a creation time beside every counter doubles the exposition
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a creation time beside every counter doubles the exposition
 
 METRICS_CONTENT_TYPE = CONTENT_TYPE_LATEST
 _BUCKETS_S = (

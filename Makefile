@@ -1,0 +1,47 @@
+# The commands of the README. Each installs what it needs into .venv, once.
+#   make serve          the gateway with ONNX Runtime, on $PORT or 8000
+#   make demo           the same with a real TorchServe and TensorFlow Serving beside it
+#   make test           every check this machine can run
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: serve demo test lint build clean
+
+serve: $(VENV)/.base
+	exec $(BIN)/gateway serve
+
+demo: $(VENV)/.demo
+	exec $(BIN)/gateway up
+
+test: $(VENV)/.all lint
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.all
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+# Makes the example's model folder anew: data, two trainings, exports, archive, card.
+build: $(VENV)/.all
+	$(BIN)/python -m serving build weight-change
+
+clean:
+	rm -rf $(VENV) build *.egg-info
+
+$(BIN)/python:
+	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.11 …" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.base: pyproject.toml | $(BIN)/python
+	$(PIP) -e .
+	touch $@
+
+$(VENV)/.demo: pyproject.toml | $(BIN)/python
+	$(PIP) -e '.[torchserve,tfserving]'
+	touch $@
+
+$(VENV)/.all: pyproject.toml | $(BIN)/python
+	$(PIP) -e '.[train,torchserve,tfserving,test]'
+	touch $@

@@ -1,0 +1,60 @@
+"""The server as a process: start, plain graphs, memory, signals."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import requests
+
+from tests.conftest import REPOSITORY, TALK, linear_graph
+from tests.processes import Gateway
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_signals_stop_it_in_order(mixed_repository: Path, how: signal.Signals) -> None:
+    with Gateway(mixed_repository) as gateway:
+        assert requests.get(gateway.url + "/readyz", timeout=5).status_code == 200
+        assert gateway.stop(how) == 0
+
+
+@pytest.mark.parametrize("batch", ["batch", 1])
+def test_a_plain_graph_is_served(tmp_path: Path, batch: int | str) -> None:
+    with Gateway(linear_graph(tmp_path / "plain.onnx", [1.0, 2.0], batch)) as gateway:
+        body = {"instances": [{"x": [1, 1]}, {"x": [1, 2]}, {"x": [0, 0]}]}
+        answer = requests.post(gateway.url + "/v1/predict", json=body, timeout=5)
+        assert answer.json()["predictions"] == [{"y": 3.0}, {"y": 5.0}, {"y": 0.0}]
+
+
+def test_the_process_stays_small_and_imports_no_framework() -> None:
+    with Gateway(REPOSITORY) as gateway:
+        for _ in range(50):
+            requests.post(gateway.url + "/v1/predict", json=TALK, timeout=5).raise_for_status()
+        assert gateway.rss_mb() < 120
+    code = "import sys, gateway.app, gateway.cli; print({'torch','tensorflow'} & set(sys.modules))"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "set()"
+
+
+def test_a_taken_port_is_said(mixed_repository: Path) -> None:
+    with Gateway(mixed_repository) as gateway:
+        port = gateway.url.rpartition(":")[2]
+        command = [sys.executable, "-m", "gateway", "serve", str(mixed_repository), "--port", port]
+        second = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert second.returncode == 1
+        assert "error: " in second.stderr
+        assert "address already in use" in second.stderr
+
+
+def test_the_access_log_is_a_setting(mixed_repository: Path) -> None:
+    with Gateway(mixed_repository, GATEWAY_ACCESS_LOG="true") as gateway:
+        headers = {"X-Request-Id": "seen-1"}
+        requests.get(gateway.url + "/healthz", timeout=5, headers=headers)
+        gateway.process.send_signal(signal.SIGTERM)
+        assert gateway.process.stderr is not None
+        log = gateway.process.stderr.read()
+    assert '"request_id":"seen-1"' in log
+    assert '"path":"/healthz"' in log
