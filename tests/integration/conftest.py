@@ -76,7 +76,10 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         )
         running = Stack(
             process,
-            *(f"http://127.0.0.1:{ports[n]}" for n in ("port", "torchserve-port", "tfserving-port")),
+            *(
+                f"http://127.0.0.1:{ports[n]}"
+                for n in ("port", "torchserve-port", "tfserving-port")
+            ),
         )
         try:
             _wait_ready(running, log)

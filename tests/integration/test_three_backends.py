@@ -65,9 +65,7 @@ def test_parity_within_a_lineage(
 
 
 @pytest.mark.parametrize(("backend", "lineage"), LINEAGES)
-def test_a_row_alone_and_in_a_batch_is_the_same(
-    stack: Stack, backend: str, lineage: str
-) -> None:
+def test_a_row_alone_and_in_a_batch_is_the_same(stack: Stack, backend: str, lineage: str) -> None:
     rows = payloads(generate(20, seed=7))
     together = values(stack.predict({"instances": rows}, backend=backend))
     for payload, expected in zip(rows, together, strict=True):

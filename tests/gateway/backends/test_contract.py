@@ -23,7 +23,9 @@ MANIFEST = msgspec.convert(MIXED, Manifest)
 
 def add_up(rows: Rows) -> Outputs:
     extra = rows.columns["big"].astype(np.float32) * 100
-    total = rows.columns["count"].astype(np.float32) + rows.columns["size"] + extra
+    total = (
+        rows.columns["count"].astype(np.float32) + rows.columns["size"].astype(np.float32) + extra
+    )
     return {"total": total, "named": rows.columns["name"]}
 
 

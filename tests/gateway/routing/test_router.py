@@ -29,8 +29,8 @@ def zeros(rows: Rows) -> Outputs:
 def router(tmp_path: Path, **settings: Any) -> Router:
     write_model(tmp_path / "mixed", MIXED | {"backends": copy.deepcopy(LINEAGES)})
     backends = {name: MemoryBackend(zeros, name) for name in LINEAGES}
-    settings = {"required_backends": "first,second", "health_max_age_s": 1e-9} | settings
-    return open_router(Settings(repository=str(tmp_path), **settings), backends)
+    given: dict[str, Any] = {"required_backends": "first,second", "health_max_age_s": 1e-9}
+    return open_router(Settings(repository=str(tmp_path), **given | settings), backends)
 
 
 @pytest.mark.parametrize(

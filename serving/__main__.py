@@ -1,0 +1,52 @@
+"""``python -m serving``: build a model folder, or run the TensorFlow Serving stand-in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+REPOSITORY = Path(__file__).with_name("repository")
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
+
+
+@app.command()
+def build(
+    model: Annotated[str, typer.Argument(help="The model to build, such as weight-change.")],
+    out: Annotated[
+        Path, typer.Option(help="Model repository that gets the folder of the model.")
+    ] = REPOSITORY,
+    rows: Annotated[int, typer.Option(min=100, help="Generated rows to train on.")] = 40_000,
+    evaluate: Annotated[
+        Path | None, typer.Option(help="CSV of original rows to judge the networks by.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of data and training.")] = 1,
+) -> None:
+    """Generate data, train both networks, export, check and archive them."""
+    from serving.build import build_model
+
+    try:
+        build_model(model, out, rows, evaluate, seed)
+    except ModuleNotFoundError as error:
+        typer.echo(
+            f"{error.name} is not installed; building needs: pip install '.[train]'", err=True
+        )
+        raise typer.Exit(1) from error
+
+
+@app.command(
+    "tfserving-standin",
+    add_help_option=False,
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+)
+def tfserving_standin(context: typer.Context) -> None:
+    """Serve SavedModels as TensorFlow Serving would; a stand-in, not the real server."""
+    from serving.standin.cli import main
+
+    main(context.args)
+
+
+if __name__ == "__main__":
+    app()

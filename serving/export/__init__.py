@@ -1,0 +1,1 @@
+"""From trained networks and fitted transformers to the files that servers load."""

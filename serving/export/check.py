@@ -1,0 +1,61 @@
+"""Proof that an exported file answers what its original answers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from gateway.models.graph import Graph
+from gateway.models.rows import Array, Rows
+from serving import layout
+from serving.example import Tensor
+
+
+class ParityError(Exception):
+    """An exported file answers something else than its original; says which and by how much."""
+
+
+def greatest_difference(file: str, answer: Array, original: Array, tolerance: float) -> float:
+    """Largest absolute difference of two arrays of one shape.
+
+    Raises:
+        ParityError: it is over `tolerance`, an answer is not finite, or the shapes differ.
+    """
+    if answer.shape != original.shape:
+        raise ParityError(f"{file}: answers shape {answer.shape}, its original {original.shape}")
+    wide = np.asarray(answer, np.float64), np.asarray(original, np.float64)
+    difference = float(np.max(np.abs(wide[0] - wide[1])))
+    if not difference <= tolerance:
+        raise ParityError(f"{file}: differs from its original by {difference:.3g} > {tolerance:g}")
+    return difference
+
+
+def run_graph(path: Path, rows: Rows) -> Array:
+    """The single output of a graph for rows of raw features."""
+    (answer,) = Graph(path, threads=1).run(rows).values()
+    return answer
+
+
+def run_torch(net: torch.nn.Module, features: Tensor) -> Tensor:
+    """The network's eager answer to float32 (n, width)."""
+    with torch.inference_mode():
+        answer: Tensor = net(torch.from_numpy(features)).numpy()
+    return answer
+
+
+def run_keras(net: Any, features: Tensor) -> Tensor:
+    """The network's eager answer to float32 (n, width)."""
+    answer: Tensor = net(features, training=False).numpy()
+    return answer
+
+
+def run_saved_model(folder: Path, features: Tensor, target: str) -> Tensor:
+    """The answer of a SavedModel's serving signature to float32 (n, width)."""
+    import tensorflow as tf
+
+    signature = tf.saved_model.load(str(folder)).signatures[layout.SIGNATURE]
+    answer: Tensor = signature(**{layout.TENSOR: tf.constant(features)})[target].numpy()
+    return answer
