@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +18,7 @@ import requests
 
 from serving.launch.ports import free_port
 from tests.conftest import ROOT
+from tests.java import require_java
 
 #: Seconds for everything to start: Java, PyTorch, TensorFlow and their first predictions.
 START_S = 120
@@ -45,15 +45,6 @@ class Stack:
                 if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port:
                     return process
         raise AssertionError(f"nobody listens on {url}")
-
-
-def require_java() -> None:
-    """Skip where there is no Java; on CI that is a failure."""
-    if shutil.which("java") is None:
-        message = "TorchServe needs Java, and there is none on the PATH"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
 
 
 @pytest.fixture(scope="session")
