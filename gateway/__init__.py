@@ -5,4 +5,9 @@ the model's manifest, has it answered by the backend that was asked for, and say
 step took.
 """
 
+import os
+
+# ONNX Runtime's wheels report their use to Microsoft unless this is set before it is imported.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
 __version__ = "0.1.0"

@@ -20,7 +20,6 @@ import requests
 
 from serving.launch.ports import free_port
 from tests.conftest import ROOT
-from tests.java import require_java
 
 BLOCKS = re.findall(r"^```bash\n(.*?)^```", (ROOT / "README.md").read_text(), re.M | re.S)
 #: Seconds from the command to the first answer, the installation included.
@@ -133,9 +132,9 @@ def listens(process: psutil.Process, port: int) -> bool:
     return any(c.laddr.port == port for c in process.net_connections("tcp") if c.status == "LISTEN")
 
 
+@pytest.mark.java
 @pytest.mark.timeout(900)
 def test_another_command_adds_the_other_backends(clone: Path) -> None:
-    require_java()
     port = free_port()
     with running(block("make demo"), clone, port, DEMO_S):
         for backend, lineage in (("torchserve", "pytorch"), ("tfserving", "tensorflow")):

@@ -8,10 +8,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-
-# ONNX Runtime's wheels report their use to Microsoft unless this is set before the import.
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-
 import onnxruntime as ort
 
 from gateway.errors import ModelError

@@ -20,7 +20,7 @@ from serving.weight_change import data
 from serving.weight_change.definition import NAME
 from tests.conftest import CSV, REPOSITORY, ROOT, TALK
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.java]
 
 MODEL = REPOSITORY / NAME
 JSON = {"Content-Type": "application/json"}

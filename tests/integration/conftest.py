@@ -18,7 +18,6 @@ import requests
 
 from serving.launch.ports import free_port
 from tests.conftest import ROOT
-from tests.java import require_java
 
 #: Seconds for everything to start: Java, PyTorch, TensorFlow and their first predictions.
 START_S = 120
@@ -50,7 +49,6 @@ class Stack:
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """One stack for all tests of the session; it must stop without leaving a process behind."""
-    require_java()
     ports = {
         name: free_port()
         for name in ("port", "torchserve-port", "management-port", "metrics-port", "tfserving-port")

@@ -14,6 +14,8 @@ from serving.weight_change.data import generate, read_csv
 from tests.conftest import TALK
 from tests.integration.conftest import Stack
 
+pytestmark = pytest.mark.java
+
 BACKENDS = ["onnx", "torchserve", "tfserving"]
 #: Each remote backend and the lineage of the export it is judged against.
 LINEAGES = [("torchserve", "pytorch"), ("tfserving", "tensorflow")]
