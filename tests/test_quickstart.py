@@ -21,7 +21,9 @@ import requests
 from serving.launch.ports import free_port
 from tests.conftest import ROOT
 
-BLOCKS = re.findall(r"^```bash\n(.*?)^```", (ROOT / "README.md").read_text(), re.M | re.S)
+BLOCKS: list[str] = re.findall(
+    r"^```bash\n(.*?)^```", (ROOT / "README.md").read_text(), re.M | re.S
+)
 #: Seconds from the command to the first answer, the installation included.
 SERVE_S, DEMO_S = 120, 600
 
