@@ -49,10 +49,16 @@ class Stack:
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """One stack for all tests of the session; it must stop without leaving a process behind."""
-    ports = {
-        name: free_port()
-        for name in ("port", "torchserve-port", "management-port", "metrics-port", "tfserving-port")
-    }
+    names = (
+        "port",
+        "torchserve-port",
+        "management-port",
+        "metrics-port",
+        "grpc-inference-port",
+        "grpc-management-port",
+        "tfserving-port",
+    )
+    ports = {name: free_port() for name in names}
     options = [part for name, port in ports.items() for part in (f"--{name}", str(port))]
     log = tmp_path_factory.mktemp("stack") / "log"
     with log.open("wb") as sink:
