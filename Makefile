@@ -2,12 +2,13 @@
 #   make serve          the gateway with ONNX Runtime, on $PORT or 8000
 #   make demo           the same with a real TorchServe and TensorFlow Serving beside it
 #   make test           every check this machine can run
+#   make bench          the gateway against what people would otherwise use
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: serve demo test lint build clean
+.PHONY: serve demo test lint bench build clean
 
 serve: $(VENV)/.base
 	exec $(BIN)/gateway serve
@@ -23,12 +24,16 @@ lint: $(VENV)/.all
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# Needs wrk on the PATH; installs each opponent into an environment of its own below .bench/.
+bench: $(VENV)/.demo
+	$(BIN)/python -m loadtests.bench $(BENCH)
+
 # Makes the example's model folder anew: data, two trainings, exports, archive, card.
 build: $(VENV)/.all
 	$(BIN)/python -m serving build weight-change
 
 clean:
-	rm -rf $(VENV) build *.egg-info
+	rm -rf $(VENV) .bench build *.egg-info
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.11 …" if sys.version_info < (3, 11) else 0)'

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator, Mapping
 
 from aiohttp import web
 
 from gateway.api import health, models, predict
-from gateway.api.middleware import envelope
-from gateway.api.state import STATE, State
+from gateway.api.envelope import ENVELOPE, Envelope, middleware
+from gateway.api.state import ROUTER
 from gateway.backends.base import Backend
 from gateway.config import Settings
 from gateway.routing.router import open_router
-from gateway.telemetry import logger
+from gateway.telemetry import WORKER_VARIABLE, logger
 
 
 def create_app(
@@ -23,11 +24,13 @@ def create_app(
     ``backends`` replaces the adapters the settings describe. Raises :class:`ModelError` where the
     repository holds nothing to serve.
     """
-    app = web.Application(middlewares=[envelope], client_max_size=settings.max_body_bytes)
-    app[STATE] = State(open_router(settings, backends))
+    app = web.Application(middlewares=[middleware], client_max_size=settings.max_body_bytes)
+    app[ROUTER] = open_router(settings, backends)
+    app[ENVELOPE] = Envelope(app[ROUTER])
+    app[predict.DOOR] = predict.PredictDoor(app[ROUTER], app[ENVELOPE])
     app.add_routes(
         [
-            web.post("/v1/predict", predict.predict),
+            web.post(predict.PATH, predict.predict),
             web.get("/v1/models", models.models),
             web.get("/v1/models/{name}", models.model),
             web.get("/v1/backends", health.backends),
@@ -40,9 +43,22 @@ def create_app(
     return app
 
 
+async def start(app: web.Application, host: str, port: int) -> web.AppRunner:
+    """Load the models and listen; ``runner.addresses`` says where, ``runner.cleanup()`` stops."""
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    server = runner.server
+    assert server is not None
+    app[predict.DOOR].stand_before(server)
+    # Several workers may listen on one port: the kernel shares the connections out among them.
+    shared = WORKER_VARIABLE in os.environ
+    await web.TCPSite(runner, host, port, reuse_port=shared).start()
+    return runner
+
+
 async def _lifespan(app: web.Application) -> AsyncIterator[None]:
     """Load the models before the first request, close the backends after the last."""
-    async with app[STATE].router as router:
+    async with app[ROUTER] as router:
         for reason in await router.unready():
             logger.warning("not ready: %s", reason)
         yield

@@ -54,13 +54,21 @@ def serve(
     ] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that share the port.")] = None,
     repository: RepositoryPath = None,
     config: Config = None,
 ) -> None:
     """Serve the models of a repository over HTTP."""
-    from gateway.server import run
+    given = {"host": host, "port": port, "workers": workers, "repository": model or repository}
+    settings = load(given, config)
+    if settings.workers > 1:
+        from gateway.workers import supervise
 
-    run(load({"host": host, "port": port, "repository": model or repository}, config))
+        supervise(settings)
+    else:
+        from gateway.server import run
+
+        run(settings)
 
 
 @app.command()

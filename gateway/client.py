@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Mapping
 from typing import Any
 
 import aiohttp
+import msgspec
 
 from gateway.api.health import survey
 from gateway.api.models import listing
@@ -15,6 +15,7 @@ from gateway.backends.base import Call
 from gateway.config import Settings
 from gateway.errors import GatewayError
 from gateway.routing.router import open_router
+from gateway.telemetry import new_request_id
 
 _TIMEOUT = aiohttp.ClientTimeout(total=60)
 
@@ -35,7 +36,7 @@ async def predict_here(settings: Settings, body: bytes, query: Mapping[str, str]
         target = router.resolve(**query)
         rows = target.model.validator.decode(body)
         answer = await router.predict(target, rows, Call.within(settings.request_timeout_s))
-        return prediction(target, rows, answer.outputs) | {"request_id": uuid.uuid4().hex}
+        return msgspec.to_builtins(prediction(target, rows, answer, new_request_id()))
 
 
 async def backends_here(settings: Settings) -> list[dict[str, Any]]:

@@ -35,6 +35,10 @@ class Settings(
     port: Annotated[
         int, Meta(ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
     ] = 8000
+    workers: Annotated[
+        Count,
+        Meta(description="Processes that serve on the same port, each with its own sessions."),
+    ] = 1
     repository: Annotated[
         str,
         Meta(description="Folder of models, one model folder, or a plain .onnx file."),
@@ -74,6 +78,13 @@ class Settings(
     max_connections: Annotated[
         Count, Meta(description="Connections kept to each remote backend at most.")
     ] = 100
+    remote_concurrency: Annotated[
+        Count,
+        Meta(
+            description="Calls in flight at once to each remote backend per model and lineage; "
+            "what arrives meanwhile is batched."
+        ),
+    ] = 2
     max_body_bytes: Annotated[
         Count, Meta(description="Largest request body in bytes; larger ones get 413.")
     ] = 8 * 1024 * 1024
@@ -148,6 +159,15 @@ def load(
     except msgspec.ValidationError as error:
         name = str(error).rpartition("$.")[2].rstrip("`")
         raise ConfigError(f"{sources.get(name, 'settings')}: {error}") from error
+
+
+def to_environment(settings: Settings) -> dict[str, str]:
+    """The settings as the environment variables :func:`load` reads."""
+    return {
+        _PREFIX + name.upper(): str(value)
+        for name, value in msgspec.structs.asdict(settings).items()
+        if value != ""
+    }
 
 
 def describe() -> list[tuple[str, str, Any, str]]:

@@ -11,6 +11,7 @@
     ├── NotFound                    404  says what there is instead
     ├── BackendError                502  the backend answered, and its answer was an error
     │   ├── BackendUnavailable      503  it cannot be reached, or refuses for the moment
+    │   │   └── Overloaded          503  its queue in the gateway is full
     │   └── BackendTimeout          504  it did not answer within the deadline
     ├── ModelError                  500  a model folder that cannot be served
     └── ConfigError                 500  a setting that cannot be used
@@ -194,6 +195,16 @@ class BackendUnavailable(BackendError):
     @property
     def headers(self) -> dict[str, str]:
         return {"Retry-After": str(self.retry_after_s)}
+
+
+class Overloaded(BackendUnavailable):
+    """More rows wait for the backend than may; refused at once rather than kept waiting."""
+
+    title = "Too much is waiting"
+    slug = "overloaded"
+
+    def __init__(self, backend: str, limit: int) -> None:
+        super().__init__(backend, f"{limit} rows wait for it already; try again in a moment")
 
 
 class BackendTimeout(BackendError):

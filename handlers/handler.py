@@ -21,7 +21,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 # What is packed with the model comes before whatever is installed beside TorchServe.
@@ -30,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from gateway.errors import InvalidInput, InvalidRequest
 from gateway.models.graph import Graph
 from gateway.models.manifest import Manifest
-from gateway.models.rows import Array, Rows
+from gateway.models.rows import Rows, join
 from gateway.models.validator import Validator
 from handlers.request_body import read_rows
 
@@ -82,7 +81,7 @@ class ModelFolderHandler:
                 shapes = tuple(column.shape[1:] for column in rows.columns.values())
                 batches[shapes].append((index, rows, many))
         for batch in batches.values():
-            results = iter(self._predict(_join([rows for _, rows, _ in batch])))
+            results = iter(self._predict(join([rows for _, rows, _ in batch])))
             for index, rows, many in batch:
                 answer = [next(results) for _ in range(rows.count)]
                 answers[index] = json.dumps(answer if many else answer[0]).encode()
@@ -118,16 +117,6 @@ def _network(path: Path) -> torch.nn.Module:
         raise ImportError(f"{path.name} defines {len(classes)} networks, not one", path=str(path))
     net: torch.nn.Module = classes[0]()
     return net
-
-
-def _join(parts: list[Rows]) -> Rows:
-    """The rows of several requests as one batch."""
-    if len(parts) == 1:
-        return parts[0]
-    columns: dict[str, Array] = {
-        name: np.concatenate([part.columns[name] for part in parts]) for name in parts[0].columns
-    }
-    return Rows(columns, sum(part.count for part in parts))
 
 
 def _refuse(context: Any, index: int, error: InvalidRequest) -> bytes:

@@ -32,6 +32,7 @@ def up(
     grpc_inference_port: Annotated[int, typer.Option(help="TorchServe, gRPC inference.")] = 7070,
     grpc_management_port: Annotated[int, typer.Option(help="TorchServe, gRPC management.")] = 7071,
     tfserving_port: Annotated[int, typer.Option(help="TensorFlow Serving, REST.")] = 8501,
+    tfserving_grpc_port: Annotated[int, typer.Option(help="TensorFlow Serving, gRPC.")] = 8500,
     torchserve_config: Annotated[
         Path | None, typer.Option(help="TorchServe's configuration [default: config.properties].")
     ] = None,
@@ -68,7 +69,7 @@ def up(
         )
         servers.append(TorchServe(folder, repository, ports, torchserve_config))
     if tfserving:
-        servers.append(TFServing(folder, repository, tfserving_port))
+        servers.append(TFServing(folder, repository, tfserving_port, grpc_port=tfserving_grpc_port))
     gateway = Gateway(folder, repository, servers, host, port)
     code = 1
     try:

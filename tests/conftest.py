@@ -11,11 +11,10 @@ from typing import Any
 import onnx
 import pytest
 import yaml
-from aiohttp import web
-from aiohttp.test_utils import TestClient, TestServer
+from aiohttp import ClientSession, web
 from onnx import TensorProto, helper
 
-from gateway.app import create_app
+from gateway.app import create_app, start
 from gateway.backends.base import Backend
 from gateway.config import Settings
 
@@ -41,7 +40,7 @@ TALK = {
     "sleep_quality": "Excellent",
 }
 
-Client = TestClient[web.Request, web.Application]
+Client = ClientSession
 MakeClient = Callable[..., Awaitable[Client]]
 
 
@@ -137,20 +136,22 @@ def mixed_repository(tmp_path: Path) -> Path:
 @pytest.fixture
 async def make_client() -> AsyncIterator[MakeClient]:
     """Makes clients of gateways running in this process; closes them at the end."""
-    clients: list[Client] = []
+    running: list[tuple[Client, web.AppRunner]] = []
 
     async def make(
         repository: Path, backends: dict[str, Backend] | None = None, **settings: Any
     ) -> Client:
         app = create_app(Settings(repository=str(repository), **settings), backends)
-        client: Client = TestClient(TestServer(app))
-        clients.append(client)
-        await client.start_server()
+        runner = await start(app, "127.0.0.1", 0)
+        host, port = runner.addresses[0][:2]
+        client = Client(f"http://{host}:{port}")
+        running.append((client, runner))
         return client
 
     yield make
-    for client in clients:
+    for client, runner in running:
         await client.close()
+        await runner.cleanup()
 
 
 @pytest.fixture

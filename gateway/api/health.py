@@ -7,7 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from gateway import __version__
-from gateway.api.state import STATE, json_response
+from gateway.api.state import ROUTER, json_response
 from gateway.routing.router import Router
 from gateway.telemetry import METRICS_CONTENT_TYPE
 
@@ -19,7 +19,7 @@ async def healthz(request: web.Request) -> web.Response:
 
 async def readyz(request: web.Request) -> web.Response:
     """Readiness: 200 once every required backend has answered a warm-up prediction, else 503."""
-    reasons = await request.app[STATE].router.unready()
+    reasons = await request.app[ROUTER].unready()
     if reasons:
         return json_response({"status": "not ready", "reasons": reasons}, status=503)
     return json_response({"status": "ready"})
@@ -27,13 +27,13 @@ async def readyz(request: web.Request) -> web.Response:
 
 async def backends(request: web.Request) -> web.Response:
     """Every backend with its state, whether a stand-in answers, and its last error."""
-    return json_response({"backends": await survey(request.app[STATE].router)})
+    return json_response({"backends": await survey(request.app[ROUTER])})
 
 
 async def metrics(request: web.Request) -> web.Response:
     """Prometheus metrics in the text format."""
-    telemetry = request.app[STATE].telemetry
-    for state in await request.app[STATE].router.health.refresh():
+    telemetry = request.app[ROUTER].telemetry
+    for state in await request.app[ROUTER].health.refresh():
         target = state.target
         telemetry.backend_ready.labels(
             target.model.name, target.model.version, target.backend, target.lineage

@@ -7,20 +7,20 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from gateway.api.state import STATE, json_response, query_parameters
+from gateway.api.state import ROUTER, json_response, query_parameters
 from gateway.models.repository import ModelVersion, Repository
 
 
 async def models(request: web.Request) -> web.Response:
     """Every model with its versions and backends, and the folders that could not be read."""
     query_parameters(request, ())
-    return json_response(listing(request.app[STATE].router.repository))
+    return json_response(listing(request.app[ROUTER].repository))
 
 
 async def model(request: web.Request) -> web.Response:
     """One model in full: features with ranges, outputs, lineages, JSON Schema, an example."""
     version = query_parameters(request, ("version",)).get("version")
-    repository = request.app[STATE].router.repository
+    repository = request.app[ROUTER].repository
     return json_response(
         description(repository.get(request.match_info["name"], version), repository)
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -10,21 +9,9 @@ from aiohttp import web
 
 from gateway.errors import InvalidRequest
 from gateway.routing.router import Router
-from gateway.telemetry import Telemetry
 
-#: Where the application keeps its :class:`State`.
-STATE: web.AppKey[State]
-
-
-@dataclass(frozen=True)
-class State:
-    """The parts one application is wired from."""
-
-    router: Router
-    telemetry: Telemetry = field(default_factory=Telemetry)
-
-
-STATE = web.AppKey("state", State)
+#: Where the application keeps the router.
+ROUTER = web.AppKey("router", Router)
 
 
 def json_response(content: Any, status: int = 200) -> web.Response:
@@ -34,7 +21,7 @@ def json_response(content: Any, status: int = 200) -> web.Response:
     )
 
 
-def query_parameters(request: web.Request, allowed: tuple[str, ...]) -> dict[str, str]:
+def query_parameters(request: web.BaseRequest, allowed: tuple[str, ...]) -> dict[str, str]:
     """The query's parameters; raises :class:`InvalidRequest` at one that is not ``allowed``."""
     parameters = dict(request.query)
     for name in parameters:

@@ -49,12 +49,11 @@ class Target:
             ) from error
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """What travels with a prediction. ``deadline`` is a :func:`time.monotonic` time in seconds."""
 
     deadline: float
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = {}
 
     @classmethod
     def within(cls, seconds: float, headers: Mapping[str, str] | None = None) -> Call:
@@ -80,11 +79,13 @@ class Backend(abc.ABC):
     """One engine or server that answers predictions.
 
     ``name`` is what ``?backend=`` and the manifest call it; ``url`` is where it is, None for an
-    engine inside this process.
+    engine inside this process. ``concurrency`` is how many calls for one target such an engine can
+    use at once; what arrives meanwhile is batched. For a server it is a setting.
     """
 
     name: str
     url: str | None = None
+    concurrency: int = 1
 
     @classmethod
     @abc.abstractmethod
@@ -107,6 +108,13 @@ class Backend(abc.ABC):
         :func:`conform`. Raises :class:`BackendUnavailable`, :class:`BackendTimeout` once
         ``call.deadline`` has passed, or :class:`BackendError` with the server's own words.
         """
+
+    def immediate(self, target: Target, rows: Rows) -> bool:
+        """Whether :meth:`predict` will answer these rows without giving up the event loop.
+
+        Such a call is over sooner than a queue could be asked.
+        """
+        return False
 
     @abc.abstractmethod
     async def check(self, target: Target, call: Call) -> Health:

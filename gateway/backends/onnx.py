@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from typing import Self
 
 import msgspec
 
 from gateway.backends.base import Backend, Call, Health, Target, conform
 from gateway.config import Settings
-from gateway.errors import BackendError, BackendTimeout
+from gateway.errors import BackendError, BackendTimeout, ModelError
 from gateway.models.graph import Graph
-from gateway.models.rows import Outputs, Rows
+from gateway.models.rows import Outputs, Rows, join
+
+#: Rows of the run that shows what a row more costs.
+_MANY_ROWS = 16
 
 
 class OnnxOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -20,14 +25,33 @@ class OnnxOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     outputs: dict[str, str] = {}
 
 
+class _Loaded:
+    """A target's graph and what a call to it costs, measured on the manifest's example."""
+
+    __slots__ = ("call_s", "graph", "names", "row_s")
+
+    def __init__(self, graph: Graph, names: dict[str, str], call_s: float, row_s: float) -> None:
+        self.graph = graph
+        self.names = names
+        self.call_s = call_s
+        self.row_s = row_s
+
+
 class OnnxBackend(Backend):
-    """Runs each target's graph in an ONNX Runtime session of its own."""
+    """Runs each target's graph in an ONNX Runtime session of its own.
+
+    A call that will take less than ``inline_limit_s`` seconds runs on the event loop's own thread,
+    where it costs no hop; a longer one on a worker thread, so that the loop goes on answering.
+    ``threads`` is the intra-op thread count of sessions whose calls are long, 0 for what the
+    cgroup allows; short ones have a single thread, because waking others takes longer.
+    """
 
     name = "onnx"
 
-    def __init__(self, threads: int = 0) -> None:
+    def __init__(self, threads: int = 0, inline_limit_s: float = 0.002) -> None:
         self._threads = threads
-        self._graphs: dict[Target, tuple[Graph, dict[str, str]]] = {}
+        self._inline_limit_s = inline_limit_s
+        self._loaded: dict[Target, _Loaded] = {}
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
@@ -35,23 +59,53 @@ class OnnxBackend(Backend):
 
     async def load(self, target: Target) -> None:
         options = target.parse(OnnxOptions)
-        graph = Graph(target.model.artifact(options.artifact), self._threads)
+        path = target.model.artifact(options.artifact)
+        graph = Graph(path, threads=1)
         graph.check_inputs({feature.name for feature in target.model.manifest.features})
-        self._graphs[target] = graph, options.outputs
+        rows = target.model.validator.convert([target.model.manifest.example])
+        try:
+            call_s = await asyncio.to_thread(_seconds, graph, rows)
+            if call_s > self._inline_limit_s and self._threads != 1:
+                graph = Graph(path, self._threads)
+                call_s = await asyncio.to_thread(_seconds, graph, rows)
+            many = join([rows] * _MANY_ROWS)
+            many_s = await asyncio.to_thread(_seconds, graph, many)
+        except Exception as error:  # ONNX Runtime's exceptions share no base of their own
+            raise ModelError(f"{path.name}: it cannot run on the example: {error}") from error
+        row_s = max(many_s - call_s, 0) / (_MANY_ROWS - 1)
+        self._loaded[target] = _Loaded(graph, options.outputs, call_s, row_s)
 
     async def predict(self, target: Target, rows: Rows, call: Call) -> Outputs:
         if call.remaining <= 0:
             raise BackendTimeout(self.name, "the deadline passed before the prediction began")
-        graph, names = self._graphs[target]
+        loaded = self._loaded[target]
         try:
-            arrays = graph.run(rows)
+            if self.immediate(target, rows):
+                arrays = loaded.graph.run(rows)
+            else:
+                arrays = await asyncio.to_thread(loaded.graph.run, rows)
         except Exception as error:  # ONNX Runtime's exceptions share no base of their own
             raise BackendError(self.name, str(error)) from error
-        return conform(target, arrays, rows.count, names)
+        return conform(target, arrays, rows.count, loaded.names)
+
+    def immediate(self, target: Target, rows: Rows) -> bool:
+        loaded = self._loaded[target]
+        return loaded.call_s + rows.count * loaded.row_s <= self._inline_limit_s
 
     async def check(self, target: Target, call: Call) -> Health:
-        loaded = target in self._graphs
+        loaded = target in self._loaded
         return Health(loaded, "" if loaded else "not loaded")
 
     async def unload(self, target: Target) -> None:
-        self._graphs.pop(target, None)
+        self._loaded.pop(target, None)
+
+
+def _seconds(graph: Graph, rows: Rows) -> float:
+    """The shortest of a few runs, after one that warms the session up."""
+    graph.run(rows)
+    taken = []
+    for _ in range(3):
+        started = time.perf_counter()
+        graph.run(rows)
+        taken.append(time.perf_counter() - started)
+    return min(taken)

@@ -11,33 +11,14 @@ from __future__ import annotations
 import base64
 from typing import Any, Self
 
-import msgspec
 import numpy as np
 
 from gateway.backends.base import Call, Health, Target, conform
 from gateway.backends.http import HTTPBackend, Reply
+from gateway.backends.tfserving_model import ServedModel
 from gateway.config import Settings
-from gateway.errors import BackendError, GatewayError, ModelError
-from gateway.models.graph import Graph
+from gateway.errors import BackendError, GatewayError
 from gateway.models.rows import Array, Outputs, Rows
-
-
-class TFServingOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where the server has the model.
-
-    ``preprocess`` is the graph that turns raw features into the tensor ``input`` of the
-    signature; without it each feature is sent as the input of its name. ``outputs``
-    renames the signature's outputs. ``version`` "latest" leaves the choice of version to the
-    server; "same" (the default) asks for the number of the gateway's own version folder, so that
-    the two can never differ unnoticed.
-    """
-
-    model: str
-    signature: str = "serving_default"
-    input: str | None = None
-    preprocess: str | None = None
-    outputs: dict[str, str] = {}
-    version: str = "same"
 
 
 class TFServingBackend(HTTPBackend):
@@ -51,23 +32,15 @@ class TFServingBackend(HTTPBackend):
 
     def __init__(self, url: str, max_connections: int = 100, connect_timeout: float = 1.0) -> None:
         super().__init__(url, max_connections, connect_timeout)
-        self._loaded: dict[Target, tuple[TFServingOptions, Graph | None]] = {}
+        self._loaded: dict[Target, ServedModel] = {}
 
     async def load(self, target: Target) -> None:
-        options = target.parse(TFServingOptions)
-        graph = None
-        if options.preprocess is not None:
-            graph = Graph(target.model.artifact(options.preprocess), threads=1)
-            graph.check_inputs({feature.name for feature in target.model.manifest.features})
-            if len(graph.outputs) != 1:
-                raise ModelError(f"{options.preprocess}: it must have one output")
-        self._loaded[target] = options, graph
+        self._loaded[target] = ServedModel.load(target)
 
     async def predict(self, target: Target, rows: Rows, call: Call) -> Outputs:
-        options, graph = self._loaded[target]
-        body = {"signature_name": options.signature, "inputs": _inputs(rows, options, graph)}
-        path = f"{_path(options, target)}:predict"
-        reply = await self.request("POST", path, call, body)
+        served = self._loaded[target]
+        body = {"signature_name": served.options.signature, "inputs": _inputs(served, rows)}
+        reply = await self.request("POST", f"{_path(served)}:predict", call, body)
         content = _content(self, reply)
         if "outputs" not in content:
             raise BackendError(self.name, "its reply holds no outputs")
@@ -79,12 +52,11 @@ class TFServingBackend(HTTPBackend):
                 arrays = {"": _array(outputs)}
         except (KeyError, TypeError, ValueError) as error:
             raise BackendError(self.name, f"its outputs cannot be read: {error}") from error
-        return conform(target, arrays, rows.count, options.outputs)
+        return conform(target, arrays, rows.count, served.options.outputs)
 
     async def check(self, target: Target, call: Call) -> Health:
-        options, _ = self._loaded[target]
         try:
-            reply = await self.request("GET", _path(options, target), call)
+            reply = await self.request("GET", _path(self._loaded[target]), call)
         except GatewayError as error:
             return Health(False, error.detail)
         try:
@@ -101,18 +73,17 @@ class TFServingBackend(HTTPBackend):
         self._loaded.pop(target, None)
 
 
-def _path(options: TFServingOptions, target: Target) -> str:
-    version = target.model.version if options.version == "same" else options.version
-    suffix = "" if version == "latest" else f"/versions/{version}"
-    return f"/v1/models/{options.model}{suffix}"
+def _path(served: ServedModel) -> str:
+    suffix = "" if served.version is None else f"/versions/{served.version}"
+    return f"/v1/models/{served.options.model}{suffix}"
 
 
-def _inputs(rows: Rows, options: TFServingOptions, graph: Graph | None) -> Any:
-    """The column form: the bare tensor where the signature's only input needs no name."""
-    if graph is None:
-        return {name: column.tolist() for name, column in rows.columns.items()}
-    (tensor,) = graph.run(rows).values()
-    return tensor.tolist() if options.input is None else {options.input: tensor.tolist()}
+def _inputs(served: ServedModel, rows: Rows) -> Any:
+    """The column form."""
+    inputs = served.inputs(rows)
+    if isinstance(inputs, dict):
+        return {name: column.tolist() for name, column in inputs.items()}
+    return inputs.tolist()
 
 
 def _content(backend: HTTPBackend, reply: Reply) -> dict[str, Any]:

@@ -63,7 +63,7 @@ class TorchServeBackend(HTTPBackend):
     async def predict(self, target: Target, rows: Rows, call: Call) -> Outputs:
         options = self._loaded[target]
         path = f"/predictions/{_path(options, target)}"
-        reply = await self.request("POST", path, call, rows.as_objects())
+        reply = await self.request("POST", path, call, rows.objects)
         content = _content(self, reply)
         if not isinstance(content, list) or not all(isinstance(row, dict) for row in content):
             raise BackendError(self.name, "its handler did not answer a list of objects")

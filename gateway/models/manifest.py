@@ -6,7 +6,7 @@ import math
 import re
 from collections import Counter
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 import numpy as np
@@ -145,6 +145,18 @@ class Parity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     absolute: float = 1e-4
 
 
+class Batching(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How requests are put together for one call to a backend.
+
+    ``max_batch_size`` and ``max_queue_size`` count rows. ``max_queue_delay_ms`` lets a batch wait
+    to fill up, for engines that are much faster on large ones; 0 never waits.
+    """
+
+    max_batch_size: Annotated[int, msgspec.Meta(ge=1)] = 256
+    max_queue_size: Annotated[int, msgspec.Meta(ge=1)] = 20_000
+    max_queue_delay_ms: Annotated[float, msgspec.Meta(ge=0, le=1000)] = 0.0
+
+
 class BackendSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where one backend finds the model: per lineage the options of its adapter."""
 
@@ -160,6 +172,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     backends: dict[str, BackendSpec]
     description: str = ""
     parity: Parity = Parity()
+    batching: Batching = Batching()
     out_of_range: Literal["warn", "reject"] = "warn"
 
     @classmethod

@@ -13,15 +13,19 @@ from typing import Any, Literal
 
 import msgspec
 import numpy as np
+from msgspec.structs import astuple
 
 from gateway.errors import FieldError, InvalidInput, shorten
 from gateway.models.manifest import Feature, Manifest, format_number
 from gateway.models.payload import Unfit, escape, instances, kind, parse, show
-from gateway.models.rows import Array, Rows
+from gateway.models.rows import Array, Inputs, Rows, shaped
+from gateway.models.tensor import TensorError, encodable, json_type, to_array
 
 MAX_INSTANCES = 10_000
 _MAX_WARNINGS = 100
 _MAX_ERRORS = 1_000
+#: Shapes of a column of rank 1, 2, … as ``reshape`` takes them.
+_SHAPES = {rank: (-1,) + (1,) * (rank - 1) for rank in range(1, 9)}
 #: What a decoder raises at a body it refuses.
 _REFUSED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
@@ -33,9 +37,15 @@ class Validator:
         self.manifest = manifest
         self.max_instances = max_instances
         self._features = {feature.name: feature for feature in manifest.features}
-        self._bounds = [_bounds(feature) for feature in manifest.features]
-        row: Any = msgspec.defstruct(
-            "Row",
+        #: Per numeric feature: its place, and between what it needs no second look.
+        self._bounds = [
+            (index, *(feature.range or feature.limits), feature.type == "integer")
+            for index, feature in enumerate(manifest.features)
+            if feature.type in ("integer", "number")
+        ]
+        self._tensors = any(feature.type == "tensor" for feature in manifest.features)
+        self._record: Any = msgspec.defstruct(
+            "Record",
             [
                 (f"f{index}", _json_type(feature), msgspec.field(name=feature.name))
                 for index, feature in enumerate(manifest.features)
@@ -43,10 +53,11 @@ class Validator:
             forbid_unknown_fields=True,
             gc=False,
         )
+        instances_type: Any = list.__class_getitem__(self._record)
         batch: Any = msgspec.defstruct(
-            "Batch", [("instances", list[row])], forbid_unknown_fields=True
+            "Batch", [("instances", instances_type)], forbid_unknown_fields=True
         )
-        self._row = msgspec.json.Decoder(row)
+        self._one = msgspec.json.Decoder(self._record)
         self._batch = msgspec.json.Decoder(batch)
 
     def decode(self, body: bytes) -> Rows:
@@ -55,19 +66,16 @@ class Validator:
         Raises :class:`InvalidRequest` where the body is no such JSON, and :class:`InvalidInput`
         naming each field that does not fit.
         """
-        rows: list[Any] = []
+        records: list[Any] = []
         pointer = "/instances/{}"
         try:
-            rows, pointer = [self._row.decode(body)], ""
+            records, pointer = [self._one.decode(body)], ""
         except _REFUSED:
             with contextlib.suppress(*_REFUSED):
-                rows = self._batch.decode(body).instances
-        if 0 < len(rows) <= self.max_instances:
-            values = list(zip(*map(msgspec.structs.astuple, rows), strict=True))
-            try:
-                return self._rows(values, pointer)
-            except _OffLimitsError:
-                pass
+                records = self._batch.decode(body).instances
+        if 0 < len(records) <= self.max_instances:
+            with contextlib.suppress(_SecondLook):
+                return self._rows(records, pointer)
         return self.convert(*instances(parse(body)))
 
     def convert(self, objects: Sequence[object], pointer: str = "/{}") -> Rows:
@@ -88,12 +96,68 @@ class Validator:
                 break
         if not errors:
             try:
-                return self._rows(list(zip(*table, strict=True)), pointer)
-            except _OffLimitsError as error:
-                feature = error.feature
-                detail = "differs in shape from the other rows"
+                return self._rows([self._record(*values) for values in table], pointer)
+            except _SecondLook as reason:
+                feature, detail = reason.feature, reason.detail
                 errors = [FieldError(f"/{feature.name}", feature.name, detail, feature.allowed)]
         raise InvalidInput(errors)
+
+    def columns(self, records: Sequence[Any]) -> dict[str, Array]:
+        """Records as one array per feature; see :class:`Rows` for shapes and dtypes."""
+        values = zip(*map(astuple, records), strict=True)
+        return {
+            feature.name: _column(feature, column)
+            for feature, column in zip(self.manifest.features, values, strict=True)
+        }
+
+    def feeds(self, records: Sequence[Any], inputs: Inputs) -> dict[str, Array]:
+        """Records as the inputs of a graph; see :class:`Rows`."""
+        if self._tensors:
+            columns = self.columns(records)
+            return {name: shaped(columns[name], *kind) for name, kind in inputs.items()}
+        values = dict(zip(self._features, zip(*map(astuple, records), strict=True), strict=True))
+        return {
+            name: np.array(values[name], dtype).reshape(_SHAPES[rank])
+            for name, (dtype, rank) in inputs.items()
+        }
+
+    def _rows(self, records: list[Any], pointer: str) -> Rows:
+        """Rows of records of the right types; raises :class:`_SecondLook` at what may not fit."""
+        warnings: list[str] = []
+        if len(records) == 1 and not self._tensors:
+            values = astuple(records[0])
+            for index, low, high, whole in self._bounds:
+                value = values[index]
+                if not low <= value <= high or (whole and type(value) is float):
+                    self._look_closely(index, (value,), pointer, warnings)
+            return Rows.of(self, records, warnings)
+        columns = self.columns(records)
+        for index, low, high, _ in self._bounds:
+            column: Any = columns[self.manifest.features[index].name]
+            if not (low <= column.min() and column.max() <= high):
+                self._look_closely(index, column.tolist(), pointer, warnings)
+        if len(warnings) > _MAX_WARNINGS:
+            more = len(warnings) - _MAX_WARNINGS
+            warnings[_MAX_WARNINGS:] = [f"{more} more values are outside their training range"]
+        return Rows.of(self, records, warnings, columns)
+
+    def _look_closely(
+        self, index: int, column: Sequence[Any], pointer: str, warnings: list[str]
+    ) -> None:
+        """Warn of values outside the training range; refuse what the dtype cannot carry."""
+        feature = self.manifest.features[index]
+        lowest, highest = feature.limits
+        low, high = feature.range or (lowest, highest)
+        for place, value in enumerate(column):
+            if feature.type == "integer" and value != int(value):
+                raise _SecondLook(feature, "is not a whole number")
+            if low <= value <= high:
+                continue
+            if self.manifest.out_of_range == "reject" or not lowest <= value <= highest:
+                raise _SecondLook(feature, f"does not fit in {feature.element}")
+            where = f"{pointer.format(place)}/{feature.name}".lstrip("/")
+            span = f"{format_number(low)}–{format_number(high)}"
+            warnings.append(f"{where}: {format_number(value)} is outside the training range {span}")
 
     def _check_row(self, content: object, pointer: str, errors: list[FieldError]) -> list[Any]:
         """The row's values in feature order; what does not fit is appended to ``errors``."""
@@ -117,9 +181,12 @@ class Validator:
                 errors.append(FieldError(where, name, "is missing", feature.allowed))
                 continue
             value = content[name]
-            misfit = _misfit(feature, value) or self._out_of_range(feature, value)
+            if feature.type == "tensor":
+                misfit, value = _tensor(feature, value)
+            else:
+                misfit = _misfit(feature, value) or self._out_of_range(feature, value)
             if misfit is not None:
-                errors.append(FieldError(where, name, misfit, feature.allowed, show(value)))
+                errors.append(FieldError(where, name, misfit, feature.allowed, show(content[name])))
             values.append(value)
         return values
 
@@ -129,81 +196,45 @@ class Validator:
         low, high = feature.range
         return None if low <= value <= high else "is outside the training range"
 
-    def _rows(self, values: Sequence[Sequence[Any]], pointer: str) -> Rows:
-        """Columns and warnings of checked values, one sequence per feature."""
-        columns: dict[str, Array] = {}
-        warnings: list[str] = []
-        for feature, column, bounds in zip(
-            self.manifest.features, values, self._bounds, strict=True
-        ):
-            columns[feature.name] = _column(feature, column)
-            if bounds is not None and not (bounds[0] <= min(column) and max(column) <= bounds[1]):
-                self._warn(feature, column, pointer, warnings)
-        count = len(values[0])
-        if len(warnings) > _MAX_WARNINGS:
-            more = len(warnings) - _MAX_WARNINGS
-            warnings[_MAX_WARNINGS:] = [f"{more} more values are outside their training range"]
-        return Rows(columns, count, warnings)
 
-    def _warn(
-        self, feature: Feature, column: Sequence[Any], pointer: str, warnings: list[str]
-    ) -> None:
-        lowest, highest = feature.limits
-        low, high = feature.range or (lowest, highest)
-        for index, value in enumerate(column):
-            if low <= value <= high:
-                continue
-            if self.manifest.out_of_range == "reject" or not lowest <= value <= highest:
-                raise _OffLimitsError(feature)
-            where = f"{pointer.format(index)}/{feature.name}".lstrip("/")
-            span = f"{format_number(low)}–{format_number(high)}"
-            warnings.append(f"{where}: {format_number(value)} is outside the training range {span}")
+class _SecondLook(Exception):
+    """A value of the right type that may not fit; the exact way says what is wrong with it."""
 
-
-class _OffLimitsError(Exception):
-    """A value the fast way took although it does not fit; the exact way says why."""
-
-    def __init__(self, feature: Feature) -> None:
+    def __init__(self, feature: Feature, detail: str) -> None:
         super().__init__(feature.name)
         self.feature = feature
-
-
-def _bounds(feature: Feature) -> tuple[float, float] | None:
-    """Between these a value needs neither a warning nor a second look."""
-    if feature.type not in ("integer", "number"):
-        return None
-    return feature.range or feature.limits
+        self.detail = detail
 
 
 def _json_type(feature: Feature) -> Any:
     """The type msgspec decodes a feature to. 75.0 is a whole number in JSON, hence the union."""
     if feature.type == "tensor":
-        kind = np.dtype("O" if feature.element == "string" else feature.element).kind
-        element: Any = {"O": str, "f": float, "b": bool}.get(kind, int)
-        for _ in feature.shape:
-            element = list[element]
-        return element
+        return json_type(feature)
     if feature.categories is not None:
         return Literal[feature.categories]
     return {"integer": int | float, "number": float, "boolean": bool, "string": str}[feature.type]
 
 
+def _tensor(feature: Feature, value: object) -> tuple[str | None, Any]:
+    """What is wrong with a parsed tensor, or None; and the value as the fast way decodes it."""
+    try:
+        decoded = msgspec.convert(value, json_type(feature))
+        to_array(feature, [decoded])
+    except msgspec.ValidationError as error:
+        return f"does not fit: {error}", None
+    except TensorError as error:
+        return str(error), None
+    return None, decoded
+
+
 def _misfit(feature: Feature, value: object) -> str | None:
-    """What is wrong with a parsed value, or None where it fits the feature."""
-    if feature.type == "tensor":
-        try:
-            _tensor(feature, [msgspec.convert(value, _json_type(feature))])
-        except msgspec.ValidationError as error:
-            return f"does not fit: {error}"
-        except _OffLimitsError:
-            return "does not fit in shape or size"
-        return None
+    """What is wrong with a parsed scalar, or None where it fits the feature."""
     if feature.type == "string":
         if not isinstance(value, str):
             return f"is {kind(value)}, not a string"
         if feature.categories is not None and value not in feature.categories:
             return "is not a known category"
-        return None if _encodable(value) else "is not valid Unicode"
+        return None if encodable(value) else "is not valid Unicode"
     if feature.type == "boolean":
         return None if isinstance(value, bool) else f"is {kind(value)}, not a boolean"
     if isinstance(value, Unfit):
@@ -218,48 +249,23 @@ def _misfit(feature: Feature, value: object) -> str | None:
     return None
 
 
-def _encodable(text: str) -> bool:
-    """Whether the string is Unicode text; JSON can spell lone surrogates, which are not."""
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def _column(feature: Feature, values: Sequence[Any]) -> Array:
-    """One feature's values as an array; see :class:`Rows` for the dtypes."""
+    """One feature's values as an array; raises :class:`_SecondLook` at what may not fit."""
     if feature.type == "number":
         return np.array(values, dtype=np.float64)
     if feature.type == "integer":
         column: Array = np.array(values)
         if column.dtype.kind == "i":
             return column
-        if column.dtype.kind != "f" or not (column == np.floor(column)).all():
-            raise _OffLimitsError(feature)
+        # Spelled 75.0 here and there: the whole column is float64 then. Or beyond int64.
+        whole: Any = column.astype(np.float64)
+        low, high = feature.limits
+        if not (low <= whole.min() and whole.max() < high and (whole == np.floor(whole)).all()):
+            raise _SecondLook(feature, "is not a whole number")
         return column.astype(np.int64)
     if feature.type == "tensor":
-        return _tensor(feature, values)
+        try:
+            return to_array(feature, values)
+        except TensorError as error:
+            raise _SecondLook(feature, str(error)) from error
     return np.array(values, dtype=bool if feature.type == "boolean" else object)
-
-
-def _tensor(feature: Feature, values: Sequence[Any]) -> Array:
-    """Rows of nested lists as one array of shape (rows, *shape); ragged rows do not fit."""
-    try:
-        wide: Array = np.array(values, dtype=object if feature.element == "string" else None)
-    except ValueError as error:
-        raise _OffLimitsError(feature) from error
-    expected = (len(values), *feature.shape)
-    if len(wide.shape) != len(expected) or any(
-        want is not None and got != want for got, want in zip(wide.shape, expected, strict=True)
-    ):
-        raise _OffLimitsError(feature)
-    if feature.element == "string":
-        if not all(_encodable(str(text)) for text in wide.ravel()):
-            raise _OffLimitsError(feature)
-        return wide
-    if feature.element != "bool" and wide.size:
-        low, high = feature.limits
-        if wide.dtype.kind not in "iuf" or not (low <= wide.min() and wide.max() <= high):
-            raise _OffLimitsError(feature)
-    return wide.astype(feature.element)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
@@ -14,19 +12,14 @@ from gateway.backends.base import Backend, Call, Target
 from gateway.config import Settings
 from gateway.errors import BackendError, BackendUnavailable, ModelError, NotFound
 from gateway.models.repository import ModelVersion, Repository
-from gateway.models.rows import Outputs, Rows
+from gateway.models.rows import Rows
+from gateway.routing.answer import Answer, Results
+from gateway.routing.batcher import Batcher
 from gateway.routing.health import HealthMonitor
+from gateway.telemetry import Telemetry
 
 #: ``?backend=`` that leaves the choice to the gateway.
 AUTO = "auto"
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A batch's outputs and how many seconds the backend took for them."""
-
-    outputs: Outputs
-    backend_s: float
 
 
 class Router:
@@ -42,6 +35,7 @@ class Router:
         repository: Repository,
         settings: Settings,
         backends: Mapping[str, Backend] | None = None,
+        telemetry: Telemetry | None = None,
     ) -> None:
         self.repository = repository
         self.settings = settings
@@ -56,6 +50,8 @@ class Router:
         self.health = HealthMonitor(
             self.backends, settings.health_timeout_s, settings.health_max_age_s
         )
+        self.telemetry = telemetry or Telemetry()
+        self._batchers: dict[Target, Batcher] = {}
         self._targets: dict[ModelVersion, dict[str, dict[str, Target]]] = {}
 
     async def __aenter__(self) -> Self:
@@ -77,9 +73,9 @@ class Router:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for target, state in self.health.states.items():
-            if state.load_error is None:
-                await self.backends[target.backend].unload(target)
+        for target, batcher in self._batchers.items():
+            await batcher.close()
+            await self.backends[target.backend].unload(target)
         await asyncio.gather(*(backend.close() for backend in self.backends.values()))
 
     def resolve(
@@ -113,18 +109,15 @@ class Router:
             raise NotFound("lineage", lineage, list(lineages), f" of backend {backend}")
         return lineages[lineage]
 
-    async def predict(self, target: Target, rows: Rows, call: Call) -> Answer:
-        """Have the target's backend answer; raises :class:`BackendError` or a subclass."""
+    async def predict(self, target: Target, rows: Rows, call: Call, alone: bool = False) -> Answer:
+        """Have the target's backend answer; raises :class:`BackendError` or a subclass.
+
+        ``alone`` says that no other request is on its way; see :class:`Batcher`.
+        """
         state = self.health.states[target]
         if state.load_error is not None:
             raise BackendUnavailable(target.backend, f"not loaded: {state.load_error}")
-        started = time.perf_counter()
-        try:
-            outputs = await self.backends[target.backend].predict(target, rows, call)
-        except BackendError as error:
-            self.health.note_failure(target, error)
-            raise
-        return Answer(outputs, time.perf_counter() - started)
+        return await self._batchers[target].submit(rows, call, alone)
 
     async def unready(self) -> list[str]:
         """Why the gateway is not ready; empty when it is."""
@@ -148,9 +141,45 @@ class Router:
         except ModelError as error:
             state.load_error = error.detail
             state.note_error(error)
+            return
+        backend = self.backends[target.backend]
+        self._batchers[target] = Batcher(
+            backend,
+            target,
+            target.model.manifest.batching,
+            _Watch(target, self.health, self.telemetry),
+            backend.concurrency if backend.url is None else self.settings.remote_concurrency,
+        )
 
 
-def open_router(settings: Settings, backends: Mapping[str, Backend] | None = None) -> Router:
+class _Watch:
+    """Keeps health and metrics up to date with what one target answers."""
+
+    def __init__(self, target: Target, health: HealthMonitor, telemetry: Telemetry) -> None:
+        self._target = target
+        self._health = health
+        names = (target.model.name, target.backend, target.lineage)
+        self._rows = telemetry.rows.labels(*names)
+        self._batch_rows = telemetry.batch_rows.labels(*names)
+        self._backend_seconds = telemetry.backend_seconds.labels(*names)
+        self._queue_seconds = telemetry.queue_seconds.labels(*names)
+
+    def answered(self, results: Results, waited_s: float) -> None:
+        """See :class:`gateway.routing.batcher.Observer`."""
+        self._rows.inc(results.rows)
+        self._batch_rows.observe(results.rows)
+        self._backend_seconds.observe(results.backend_s)
+        self._queue_seconds.observe(waited_s)
+
+    def failed(self, error: BackendError) -> None:
+        """See :class:`gateway.routing.batcher.Observer`."""
+        self._health.note_failure(self._target, error)
+
+
+def open_router(
+    settings: Settings,
+    backends: Mapping[str, Backend] | None = None,
+) -> Router:
     """A router over the repository the settings name; raises :class:`ModelError`."""
     repository = Repository.scan(Path(settings.repository), settings.max_instances)
     return Router(repository, settings, backends)

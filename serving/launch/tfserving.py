@@ -30,12 +30,12 @@ _DOCKER_TIMEOUT_S = 20
 
 
 class TFServing(Server):
-    """TensorFlow Serving's REST interface with every SavedModel of ``repository``.
+    """TensorFlow Serving's REST and gRPC interfaces with every SavedModel of ``repository``.
 
     ``engine`` is chosen at the start unless it is given: ``tensorflow_model_server`` on PATH, else
     a container if a Docker engine answers and has ``image`` (nothing is ever pulled), else the
-    stand-in. ``port`` 0 takes a free one. All listen on 127.0.0.1, except the binary, which has no
-    option for that.
+    stand-in. ``port`` and ``grpc_port`` 0 take free ones. All listen on 127.0.0.1, except the
+    binary, which has no option for that.
     """
 
     name = "tfserving"
@@ -47,10 +47,12 @@ class TFServing(Server):
         port: int = 8501,
         engine: Engine | None = None,
         image: str = IMAGE,
+        grpc_port: int = 8500,
     ) -> None:
         super().__init__(run_dir)
         self._repository = repository.resolve()
         self._port = port or free_port()
+        self._grpc_port = grpc_port or free_port()
         self._engine = engine
         self._image = image
         self._models: list[str] = []
@@ -62,12 +64,17 @@ class TFServing(Server):
         return f"http://127.0.0.1:{self._port}"
 
     @property
+    def grpc_url(self) -> str:
+        """The address of the gRPC interface, ``grpc://host:port``."""
+        return f"grpc://127.0.0.1:{self._grpc_port}"
+
+    @property
     def stand_in(self) -> bool:
         return self._engine == "stand-in"
 
     @property
     def ports(self) -> Mapping[str, int]:
-        return {"TensorFlow Serving REST": self._port}
+        return {"TensorFlow Serving REST": self._port, "TensorFlow Serving gRPC": self._grpc_port}
 
     async def prepare(self) -> Command:
         if self._engine is None:
@@ -85,8 +92,7 @@ class TFServing(Server):
     def _binary(self, base: Path) -> Command:
         self.detail = _BINARY
         self._write_config(base, str(base))
-        # Port 0 leaves gRPC out.
-        arguments = [f"--rest_api_port={self._port}", "--port=0"]
+        arguments = [f"--rest_api_port={self._port}", f"--port={self._grpc_port}"]
         return Command([_BINARY, *arguments, f"--model_config_file={base / _CONFIG}"])
 
     def _docker(self, base: Path) -> Command:
@@ -95,6 +101,7 @@ class TFServing(Server):
         options = [
             f"--name={self._container}",
             f"--publish=127.0.0.1:{self._port}:8501",
+            f"--publish=127.0.0.1:{self._grpc_port}:8500",
             f"--volume={base}:{_MOUNT}:ro",
         ]
         server = [self._image, f"--model_config_file={_MOUNT}/{_CONFIG}"]
@@ -102,15 +109,17 @@ class TFServing(Server):
 
     def _stand_in(self, base: Path) -> Command:
         self.detail = "stand-in, not TensorFlow Serving"
-        if importlib.util.find_spec("tensorflow") is None:
+        needed = ("tensorflow", "tensorflow_serving", "grpc")
+        if any(importlib.util.find_spec(package) is None for package in needed):
             raise LaunchError(
                 f"there is no TensorFlow Serving here ({_BINARY} on PATH, or the image"
-                f" {self._image} in a Docker engine), and its stand-in needs TensorFlow:"
-                " pip install '.[tfserving]' (or leave it out: --no-tfserving)"
+                f" {self._image} in a Docker engine), and its stand-in needs TensorFlow and"
+                " gRPC: pip install '.[tfserving]' (or leave it out: --no-tfserving)"
             )
         models = [f"--model={name}={base / name}" for name in self._models]
-        arguments = [sys.executable, "-m", "serving.standin", f"--rest_api_port={self._port}"]
-        return Command([*arguments, *models], python_path())
+        arguments = [f"--rest_api_port={self._port}", f"--port={self._grpc_port}"]
+        command = [sys.executable, "-m", "serving.standin", *arguments, *models]
+        return Command(command, python_path())
 
     def _write_config(self, base: Path, seen_as: str) -> None:
         """``model_server_config.proto`` as text; ``seen_as`` is ``base`` in the server's eyes."""

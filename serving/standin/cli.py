@@ -22,19 +22,24 @@ def main(argv: Sequence[str] | None = None) -> None:
     models, labels = _models(parser, options), _labels(parser, options)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     # Bound before TensorFlow is imported, so that a taken port is told at once; it refuses
-    # connections until run_app listens on it.
-    listener = socket.socket()
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind((options.host, options.rest_api_port))
-    except OSError as error:
-        parser.error(f"{options.host}:{options.rest_api_port}: {error.strerror}")
+    # connections until run_app listens on it. gRPC takes no socket of ours, only the address.
+    listener = _bind(parser, options.host, options.rest_api_port)
+    if options.port:
+        _bind(parser, options.host, options.port).close()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     # Imported here for the reason above, and so that --help answers at once.
     try:
         import tensorflow as tf
     except ImportError:
         parser.error("TensorFlow is not installed; install it with: pip install '.[tfserving]'")
+    if options.port:
+        try:
+            from serving.standin.grpc import serve
+        except ImportError as error:
+            parser.error(
+                f"gRPC needs what is not installed here ({error}); install it with:"
+                " pip install '.[tfserving]', or leave gRPC out: --port=0"
+            )
     from serving.standin.manager import ModelManager
     from serving.standin.rest import create_app
     from serving.standin.servable import Servable
@@ -58,32 +63,45 @@ def main(argv: Sequence[str] | None = None) -> None:
             keep=options.version_policy,
         )
         manager.refresh()
+        max_body = options.max_body_mb * 2**20
         app = create_app(
-            manager,
-            worker,
-            max_body=options.max_body_mb * 2**20,
-            poll_s=options.file_system_poll_wait_seconds,
+            manager, worker, max_body=max_body, poll_s=options.file_system_poll_wait_seconds
         )
         host, port = listener.getsockname()[:2]
+        apis = f"REST API at http://{host}:{port}"
+        if options.port:
+            apis += f", gRPC API at grpc://{host}:{options.port}"
+            address = f"{host}:{options.port}"
+            app.cleanup_ctx.append(lambda _: serve(manager, worker, address, max_body=max_body))
         logger.info(
-            "TensorFlow Serving stand-in (TensorFlow %s, not TensorFlow Serving): REST API at"
-            " http://%s:%d, models: %s",
+            "TensorFlow Serving stand-in (TensorFlow %s, not TensorFlow Serving): %s, models: %s",
             tf.__version__,
-            host,
-            port,
+            apis,
             ", ".join(models),
         )
         web.run_app(app, sock=listener, print=None, access_log=None, shutdown_timeout=5)
+
+
+def _bind(parser: argparse.ArgumentParser, host: str, port: int) -> socket.socket:
+    """A socket bound to the address; ends the program where it is taken."""
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        parser.error(f"{host}:{port}: {error.strerror}")
+    return listener
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="tfserving-standin",
         description="A stand-in for TensorFlow Serving: runs SavedModels with TensorFlow behind"
-        " TensorFlow Serving's documented REST interface.",
+        " TensorFlow Serving's documented REST and gRPC interfaces.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     same = parser.add_argument_group("options of tensorflow_model_server")
+    same.add_argument("--port", type=int, default=8500, help="port of gRPC; 0 leaves it out")
     same.add_argument("--rest_api_port", type=int, default=8501, help="port; 0 takes a free one")
     same.add_argument("--model_name", default="default", help="name of --model_base_path")
     same.add_argument("--model_base_path", type=Path, help="folder of numbered version folders")

@@ -86,11 +86,14 @@ class Servable:
             raise invalid_argument(f"Failed to get input map for signature: {signature}")
         return {name: type_name(inputs[name].dtype) for name in sorted(inputs)}
 
-    def predict(self, signature: str, inputs: Mapping[str, Array]) -> dict[str, Tensor]:
-        """Run a signature; all of its outputs, in alphabetical order."""
+    def predict(
+        self, signature: str, inputs: Mapping[str, Array], names: Sequence[str] | None = None
+    ) -> dict[str, Tensor]:
+        """Run a signature; the outputs named, all of them in alphabetical order by default."""
         definition = self.signatures[signature]
         feeds = {definition.inputs[name].name: values for name, values in inputs.items()}
-        names = sorted(definition.outputs)
+        if names is None:
+            names = sorted(definition.outputs)
         results = self._run(feeds, [definition.outputs[name].name for name in names])
         return {
             name: Tensor(np.asarray(values), type_name(definition.outputs[name].dtype))

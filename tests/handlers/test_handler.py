@@ -149,12 +149,12 @@ def test_batch_of_requests_takes_one_pass_through_the_network(
 
 @pytest.fixture
 def original_or_generated() -> list[dict[str, Any]]:
-    return data.generate(64, seed=41).rows(MANIFEST).as_objects()
+    return data.generate(64, seed=41).rows(MANIFEST).objects
 
 
 def test_two_thousand_rows_answer_as_the_merged_graph(handle: Handle) -> None:
     rows = data.generate(2_000, seed=42).rows(MANIFEST)
-    [(status, answer)] = handle({"body": rows.as_objects()})
+    [(status, answer)] = handle({"body": rows.objects})
     assert status == 200
     expected = Graph(VERSION / layout.PYTORCH).run(rows)["weight_change"][:, 0]
     got = np.array([row["weight_change"] for row in answer])

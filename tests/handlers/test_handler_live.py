@@ -94,7 +94,7 @@ async def test_rows_answer_as_the_merged_graph(
     graph = Graph(MODEL / layout.VERSION / layout.PYTORCH)
     for name, data_set in sets.items():
         rows = data_set.rows(manifest)
-        status, answer = await client.send(rows.as_objects())
+        status, answer = await client.send(rows.objects)
         assert status == 200
         got = np.array([row["weight_change"] for row in answer])
         greatest = float(np.abs(got - graph.run(rows)["weight_change"][:, 0]).max())
@@ -104,7 +104,7 @@ async def test_rows_answer_as_the_merged_graph(
 
 
 async def test_requests_of_one_batch_get_their_own_rows_and_errors(client: Client) -> None:
-    rows = data.generate(120, seed=62).rows(Manifest.load(MODEL)).as_objects()
+    rows = data.generate(120, seed=62).rows(Manifest.load(MODEL)).objects
     _, expected = await client.send(rows)
     bodies = [{**row, "age": "old"} if n % 3 == 0 else row for n, row in enumerate(rows)]
     answers = await asyncio.gather(*(client.send(body) for body in bodies))

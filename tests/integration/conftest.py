@@ -57,6 +57,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         "grpc-inference-port",
         "grpc-management-port",
         "tfserving-port",
+        "tfserving-grpc-port",
     )
     ports = {name: free_port() for name in names}
     options = [part for name, port in ports.items() for part in (f"--{name}", str(port))]

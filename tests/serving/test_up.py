@@ -26,7 +26,8 @@ pytestmark = pytest.mark.java
 FREE_PORTS = [
     f"--{name}=0"
     for name in ("port", "torchserve-port", "management-port", "metrics-port",
-                 "grpc-inference-port", "grpc-management-port", "tfserving-port")
+                 "grpc-inference-port", "grpc-management-port", "tfserving-port",
+                 "tfserving-grpc-port")
 ]  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from gateway.config import Settings
 from gateway.errors import BackendError, BackendTimeout, BackendUnavailable, ModelError
 from gateway.models.manifest import Manifest, Output
 from gateway.models.repository import ModelVersion, Repository
-from gateway.models.rows import Outputs, Rows
+from gateway.models.rows import Outputs, Rows, join
 from tests.conftest import MIXED, mixed_graph
 
 MANIFEST = msgspec.convert(MIXED, Manifest)
@@ -84,6 +85,20 @@ async def test_onnx_respects_the_deadline(model: ModelVersion) -> None:
     assert (await backend.check(where, Call.within(1))).ready
     await backend.unload(where)
     assert not (await backend.check(where, Call.within(1))).ready
+
+
+async def test_onnx_gives_up_the_loop_for_what_takes_long(model: ModelVersion) -> None:
+    rows = model.validator.convert([MANIFEST.example])
+    many = join([rows] * 4000)
+    where = target(model, "onnx")
+    for limit, inline in ((0.0, False), (10.0, True)):
+        backend = OnnxBackend(threads=1, inline_limit_s=limit)
+        await backend.load(where)
+        assert backend.immediate(where, rows) is inline
+        answer = asyncio.ensure_future(backend.predict(where, many, Call.within(5)))
+        await asyncio.sleep(0)
+        assert answer.done() is inline
+        assert len((await answer)["total"]) == 4000
 
 
 async def test_memory_can_be_slow_and_can_fail(model: ModelVersion) -> None:

@@ -37,7 +37,7 @@ def test_one_object_becomes_typed_columns() -> None:
     rows = VALIDATOR.decode(body())
     assert rows.count == 1
     assert [column.dtype.kind for column in rows.columns.values()] == ["i", "f", "b", "O"]
-    assert rows.as_objects() == [GOOD]
+    assert msgspec.to_builtins(rows.objects) == [GOOD]
     assert rows.warnings == []
 
 
@@ -242,7 +242,7 @@ def test_both_ways_agree_on_everything(objects: list[Any]) -> None:
     outcomes: list[Any] = []
     for way in ways:
         try:
-            outcomes.append(way().as_objects())
+            outcomes.append(msgspec.to_builtins(way().objects))
         except GatewayError as error:
             outcomes.append(type(error))
     assert outcomes[0] == outcomes[1]

@@ -77,7 +77,7 @@ def image() -> Iterator[Any]:
 async def test_life(tmp_path: Path, image: Any) -> None:
     if choose_engine(IMAGE) != "container":
         pytest.skip("the docker command is not installed, or TensorFlow Serving itself is")
-    server = TFServing(tmp_path / "run", REPOSITORY, 0, image=IMAGE)
+    server = TFServing(tmp_path / "run", REPOSITORY, 0, image=IMAGE, grpc_port=0)
     await server.start()
     try:
         await server.wait_ready(60)
@@ -95,7 +95,7 @@ async def test_life(tmp_path: Path, image: Any) -> None:
 
 
 async def test_killed(tmp_path: Path, image: Any) -> None:
-    server = TFServing(tmp_path / "run", REPOSITORY, 0, "container", IMAGE)
+    server = TFServing(tmp_path / "run", REPOSITORY, 0, "container", IMAGE, 0)
     await server.start()
     await server.wait_ready(60)
     server.kill()

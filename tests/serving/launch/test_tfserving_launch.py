@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import grpc.aio
 import pytest
+from tensorflow_serving.apis import get_model_status_pb2, model_service_pb2_grpc
 
 from serving.launch import LaunchError, TFServing
 from serving.launch.tfserving import choose_engine
@@ -33,15 +35,26 @@ async def predict(url: str) -> Any:
         return (await reply.json())["predictions"], reply.headers.get("X-Stand-In")
 
 
+async def state_over_grpc(url: str) -> str:
+    message = get_model_status_pb2.GetModelStatusRequest()
+    message.model_spec.name = "weight-change"
+    async with grpc.aio.insecure_channel(url.removeprefix("grpc://")) as channel:
+        stub = model_service_pb2_grpc.ModelServiceStub(channel)
+        (version,) = (await stub.GetModelStatus(message, timeout=10)).model_version_status
+    name: str = get_model_status_pb2.ModelVersionStatus.State.Name(version.state)
+    return name
+
+
 async def test_stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)  # found from any folder
-    server = TFServing(tmp_path / "run", REPOSITORY, 0, "stand-in")
+    server = TFServing(tmp_path / "run", REPOSITORY, 0, "stand-in", grpc_port=0)
     await server.start()
     try:
         await server.wait_ready(60)
         predictions, stand_in = await predict(server.url)
         assert len(predictions) == 2
         assert stand_in == "tensorflow-serving"
+        assert await state_over_grpc(server.grpc_url) == "AVAILABLE"
         info = server.describe()
         assert info.stand_in
         assert "stand-in" in info.detail
@@ -67,10 +80,9 @@ options = dict(argument.removeprefix("--").split("=", 1) for argument in sys.arg
 text = open(options["model_config_file"]).read()
 text = text.replace("/models/", os.environ.get("MOUNTED", "/models/"))
 models = re.findall(r'name: "(.+?)" base_path: "(.+?)"', text)
-assert options.get("port", "0") == "0"
 from serving.standin.cli import main
-port = options["rest_api_port"]
-main([f"--rest_api_port={{port}}", *(f"--model={{name}}={{path}}" for name, path in models)])
+ports = [f"--{{name}}={{options[name]}}" for name in ("rest_api_port", "port")]
+main([*ports, *(f"--model={{name}}={{path}}" for name, path in models)])
 """
 
 #: `docker image inspect` finds one image; `run` runs BINARY, deaf to SIGTERM as the original
@@ -84,12 +96,14 @@ text = " ".join(sys.argv[1:])
 if sys.argv[1] == "run":
     assert "--pull=never" in text and "--rm" in text
     port = re.search(r"--publish=127.0.0.1:(\\d+):8501", text)[1]
+    grpc = re.search(r"--publish=127.0.0.1:(\\d+):8500", text)[1]
     mounted = re.search(r"--volume=(\\S+):/models:ro", text)[1]
     assert not any(os.path.islink(os.path.join(d, n)) for d, dd, _ in os.walk(mounted) for n in dd)
     config = os.path.join(mounted, "models.config")
     env = dict(os.environ, MOUNTED=mounted + "/")
     inside = subprocess.Popen(
-        [os.path.join(here, "inside"), "--rest_api_port=" + port, "--model_config_file=" + config],
+        [os.path.join(here, "inside"), "--rest_api_port=" + port, "--port=" + grpc,
+         "--model_config_file=" + config],
         env=env, start_new_session=True)
     name = re.search(r"--name=(\\S+)", text)[1]
     open(os.path.join(here, name), "w").write(str(inside.pid))
@@ -103,11 +117,12 @@ os.kill(int(open(os.path.join(here, name)).read()), signal.SIGKILL)
 async def test_binary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     executable(tmp_path / "bin" / "tensorflow_model_server", BINARY)
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-    server = TFServing(tmp_path / "run", REPOSITORY, 0)
+    server = TFServing(tmp_path / "run", REPOSITORY, 0, grpc_port=0)
     await server.start()
     try:
         await server.wait_ready(60)
         assert len((await predict(server.url))[0]) == 2
+        assert await state_over_grpc(server.grpc_url) == "AVAILABLE"
         info = server.describe()
         assert (info.stand_in, info.detail) == (False, "tensorflow_model_server")
     finally:
@@ -119,11 +134,12 @@ async def test_container(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     executable(tmp_path / "bin" / "docker", DOCKER)
     executable(tmp_path / "bin" / "inside", BINARY)
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-    server = TFServing(tmp_path / "run", REPOSITORY, 0)
+    server = TFServing(tmp_path / "run", REPOSITORY, 0, grpc_port=0)
     await server.start()
     await server.wait_ready(60)
     inside = int(next((tmp_path / "bin").glob("gateway-tfserving-*")).read_text())
     assert len((await predict(server.url))[0]) == 2
+    assert await state_over_grpc(server.grpc_url) == "AVAILABLE"
     info = server.describe()
     assert (info.stand_in, info.detail) == (False, "container tensorflow/serving")
     await server.stop()
@@ -145,12 +161,12 @@ def test_choice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 async def test_without_tensorflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    server = TFServing(tmp_path / "run", REPOSITORY, 0, "stand-in")
+    server = TFServing(tmp_path / "run", REPOSITORY, 0, "stand-in", grpc_port=0)
     with pytest.raises(LaunchError, match=re.escape("pip install '.[tfserving]'")):
         await server.start()
 
 
 async def test_without_saved_models(tmp_path: Path, mixed_repository: Path) -> None:
-    server = TFServing(tmp_path / "run", mixed_repository, 0, "stand-in")
+    server = TFServing(tmp_path / "run", mixed_repository, 0, "stand-in", grpc_port=0)
     with pytest.raises(LaunchError, match="no SavedModel"):
         await server.start()

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from serving.launch.ports import free_port
+
 ROOT = Path(__file__).parents[3]
 
 
@@ -131,20 +133,24 @@ def _modules(base: Path) -> None:
 class Server:
     """A stand-in process that is ready."""
 
-    def __init__(self, process: subprocess.Popen[bytes], url: str, log: Path) -> None:
-        self.process, self.url, self.log = process, url, log
+    def __init__(
+        self, process: subprocess.Popen[bytes], log: Path, url: str, grpc_url: str | None
+    ) -> None:
+        self.process, self.log, self.url, self.grpc_url = process, log, url, grpc_url
 
 
 def start(log: Path, *arguments: str) -> Server:
     """Start a stand-in on a free port and wait until it says where it listens."""
-    command = [sys.executable, "-m", "serving.standin", "--rest_api_port=0", *arguments]
+    command = [sys.executable, "-m", "serving.standin", "--rest_api_port=0", "--port=0", *arguments]
     with log.open("wb") as output:
         process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output)
     deadline = time.monotonic() + 60
     while time.monotonic() < deadline and process.poll() is None:
-        match = re.search(r"REST API at (http://[\d.:]+)", log.read_text())
+        match = re.search(
+            r"REST API at (http://[\d.:]+\d)(?:, gRPC API at (grpc://[\d.:]+\d))?", log.read_text()
+        )
         if match is not None:
-            return Server(process, match[1], log)
+            return Server(process, log, match[1], match[2])
         time.sleep(0.1)
     process.kill()
     raise AssertionError(f"the stand-in did not start:\n{log.read_text()}")
@@ -155,7 +161,13 @@ def server(saved_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
     """One stand-in with all models; a label ``stable`` on half_plus_two."""
     models = [f"--model={folder.name}={folder}" for folder in sorted(saved_models.iterdir())]
     log = tmp_path_factory.mktemp("standin") / "log"
-    running = start(log, *models, "--version_label=half_plus_two:stable=123", "--max_body_mb=1")
+    running = start(
+        log,
+        *models,
+        "--version_label=half_plus_two:stable=123",
+        "--max_body_mb=1",
+        f"--port={free_port()}",
+    )
     yield running
     running.process.terminate()
     assert running.process.wait(20) == 0, log.read_text()

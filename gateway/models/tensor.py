@@ -1,0 +1,98 @@
+"""Values of ``tensor`` features: nested lists, or raw bytes in base64."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from gateway.models.manifest import Feature
+from gateway.models.rows import Array
+
+
+class Raw(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """``{"b64": "…"}``: the elements of one row, little-endian, row-major, in base64.
+
+    Several times faster to read than a list of numbers. Not for strings, nor for shapes that vary
+    in more than one dimension.
+    """
+
+    b64: bytes
+
+
+class TensorError(ValueError):
+    """The value does not fit the feature; the message says how."""
+
+
+def json_type(feature: Feature) -> Any:
+    """The type msgspec decodes a tensor to."""
+    kind = "O" if feature.element == "string" else np.dtype(feature.element).kind
+    nested: Any = {"O": str, "f": float, "b": bool}.get(kind, int)
+    for _ in feature.shape:
+        nested = list[nested]
+    return nested if kind == "O" or not feature.shape else nested | Raw
+
+
+def to_array(feature: Feature, values: Sequence[Any]) -> Array:
+    """Rows of one tensor feature as an array of shape (rows, *shape) of the feature's dtype.
+
+    Raises :class:`TensorError` where shape, size or encoding does not fit.
+    """
+    if any(type(value) is Raw for value in values):
+        return _stack([_from_raw(feature, value) for value in values])
+    try:
+        wide: Array = np.array(values, dtype=object if feature.element == "string" else None)
+    except ValueError as error:
+        raise TensorError("its rows differ in shape, or it is ragged") from error
+    _check_shape(feature, wide.shape[1:])
+    if feature.element == "string":
+        if not all(encodable(str(text)) for text in wide.ravel()):
+            raise TensorError("is not valid Unicode")
+        return wide
+    if feature.element != "bool" and wide.size:
+        low, high = feature.limits
+        if wide.dtype.kind not in "iuf" or not (low <= wide.min() and wide.max() <= high):
+            raise TensorError(f"does not fit in {feature.element}")
+    return wide.astype(feature.element)
+
+
+def encodable(text: str) -> bool:
+    """Whether the string is Unicode text; JSON can spell lone surrogates, which are not."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _from_raw(feature: Feature, value: Any) -> Array:
+    if type(value) is not Raw:
+        array: Array = to_array(feature, [value])[0]
+        return array
+    dtype = np.dtype(feature.element).newbyteorder("<")
+    sizes = [-1 if size is None else size for size in feature.shape]
+    try:
+        flat = np.frombuffer(value.b64, dtype)
+        shaped: Array = flat.reshape(sizes).astype(feature.element, copy=False)
+    except ValueError as error:
+        raise TensorError(f"its {len(value.b64)} bytes do not fit in shape or size") from error
+    if shaped.dtype.kind == "f" and not np.isfinite(shaped).all():
+        raise TensorError("holds numbers that are not finite")
+    return shaped
+
+
+def _stack(rows: list[Array]) -> Array:
+    try:
+        return np.stack(rows)
+    except ValueError as error:
+        raise TensorError("its rows differ in shape") from error
+
+
+def _check_shape(feature: Feature, shape: tuple[int, ...]) -> None:
+    if len(shape) != len(feature.shape) or any(
+        want is not None and got != want for got, want in zip(shape, feature.shape, strict=True)
+    ):
+        got = "×".join(map(str, shape)) or "scalar"
+        raise TensorError(f"has shape {got}")

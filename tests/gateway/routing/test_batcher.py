@@ -1,0 +1,336 @@
+"""The batcher: order, isolation, cancellation, bounds, deadlines, under random interleavings."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway.backends import Call, MemoryBackend, OnnxBackend, Target
+from gateway.errors import BackendError, BackendTimeout, BackendUnavailable, Overloaded
+from gateway.models.derive import derive_manifest
+from gateway.models.manifest import BackendSpec, Batching, Feature, Manifest, Output
+from gateway.models.repository import ModelVersion, Repository
+from gateway.models.rows import Outputs, Rows
+from gateway.routing.answer import Results
+from gateway.routing.batcher import Batcher
+from tests.conftest import linear_graph
+
+MANIFEST = Manifest(
+    "echo", (Feature("x", "number"),), (Output("y"),), {"memory": BackendSpec({"only": {}})}
+)
+MODEL: ModelVersion = Repository().add(MANIFEST, "1", Path())
+POISON = -1.0
+
+
+class Seen:
+    """An observer that remembers."""
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+        self.errors: list[BackendError] = []
+
+    def answered(self, results: Results, waited_s: float) -> None:
+        assert waited_s >= 0
+        self.batches.append(results.rows)
+
+    def failed(self, error: BackendError) -> None:
+        self.errors.append(error)
+
+
+def double(rows: Rows) -> Outputs:
+    """``y = 2 x``; a batch that holds the poisoned value fails as a whole."""
+    x = rows.columns["x"]
+    if (x == POISON).any():
+        raise BackendError("memory", "a row could not be computed")
+    return {"y": x.astype(np.float64) * 2}
+
+
+def rows_of(*values: float) -> Rows:
+    return MODEL.validator.convert([{"x": value} for value in values])
+
+
+def make(
+    delay: float = 0.0, concurrency: int = 1, **limits: Any
+) -> tuple[Batcher, MemoryBackend, Seen]:
+    backend = MemoryBackend(double, delay=delay)
+    seen = Seen()
+    target = Target("memory", MODEL, "only", {})
+    return Batcher(backend, target, Batching(**limits), seen, concurrency), backend, seen
+
+
+async def ask(batcher: Batcher, *values: float, within: float = 5) -> list[float]:
+    answer = await batcher.submit(rows_of(*values), Call.within(within))
+    return [row["y"] for row in answer.objects]
+
+
+async def test_a_lone_request_waits_for_nobody() -> None:
+    batcher, _, seen = make()
+    answer = await batcher.submit(rows_of(3), Call.within(1))
+    assert answer.objects == [{"y": 6.0}]
+    assert answer.outputs["y"].tolist() == [6.0]
+    assert answer.queue_s < 0.05
+    assert seen.batches == [1]
+    await batcher.close()
+
+
+async def test_what_arrives_while_busy_goes_together() -> None:
+    batcher, backend, seen = make(delay=0.05)
+    first = asyncio.create_task(ask(batcher, 0))
+    await asyncio.sleep(0.01)
+    rest = [asyncio.create_task(ask(batcher, i, i + 0.5)) for i in range(1, 20)]
+    assert await first == [0]
+    assert await asyncio.gather(*rest) == [[2 * i, 2 * i + 1] for i in range(1, 20)]
+    assert backend.calls == [1, 38]
+    assert seen.batches == [1, 38]
+    await batcher.close()
+
+
+async def test_batches_are_bounded_and_requests_are_never_split() -> None:
+    batcher, backend, _ = make(delay=0.02, max_batch_size=10)
+    first = asyncio.create_task(ask(batcher, 0))
+    await asyncio.sleep(0.005)
+    sizes = [4, 4, 4, 25, 1]
+    rest = [asyncio.create_task(ask(batcher, *range(size))) for size in sizes]
+    answers = await asyncio.gather(first, *rest)
+    assert [len(answer) for answer in answers] == [1, *sizes]
+    assert backend.calls == [1, 8, 4, 25, 1]
+    await batcher.close()
+
+
+async def test_several_calls_may_be_in_flight() -> None:
+    batcher, backend, _ = make(delay=0.05, concurrency=3)
+    tasks = []
+    for i in range(3):
+        tasks.append(asyncio.create_task(ask(batcher, i)))
+        await asyncio.sleep(0.005)
+    tasks.append(asyncio.create_task(ask(batcher, 3)))
+    await asyncio.sleep(0.01)
+    assert backend.calls == [1, 1, 1]
+    assert await asyncio.gather(*tasks) == [[0], [2], [4], [6]]
+    await batcher.close()
+
+
+async def test_a_queue_delay_fills_batches() -> None:
+    batcher, backend, _ = make(max_queue_delay_ms=30)
+    tasks = []
+    for i in range(5):
+        tasks.append(asyncio.create_task(ask(batcher, i)))
+        await asyncio.sleep(0.001)
+    await asyncio.gather(*tasks)
+    assert backend.calls == [5]
+    await batcher.close()
+
+
+async def test_a_full_queue_refuses_at_once() -> None:
+    batcher, _, _ = make(delay=0.05, max_queue_size=3, max_batch_size=1)
+    tasks = [asyncio.create_task(ask(batcher, 0))]
+    await asyncio.sleep(0.01)
+    tasks += [asyncio.create_task(ask(batcher, i)) for i in range(1, 4)]
+    await asyncio.sleep(0)
+    assert batcher.queued_rows == 3
+    with pytest.raises(Overloaded) as caught:
+        await ask(batcher, 9)
+    assert caught.value.status == 503
+    assert "Retry-After" in caught.value.headers
+    assert await asyncio.gather(*tasks) == [[0], [2], [4], [6]]
+    assert await ask(batcher, 9) == [18]
+    await batcher.close()
+
+
+async def test_a_cancelled_request_gives_its_place_free() -> None:
+    batcher, backend, _ = make(delay=0.05)
+    first = asyncio.create_task(ask(batcher, 0))
+    await asyncio.sleep(0.01)
+    gone = asyncio.create_task(ask(batcher, 1))
+    stays = asyncio.create_task(ask(batcher, 2))
+    await asyncio.sleep(0.01)
+    gone.cancel()
+    assert await first == [0]
+    assert await stays == [4]
+    assert backend.calls == [1, 1]
+    await batcher.close()
+
+
+async def test_a_client_gone_mid_batch_does_not_disturb_the_others() -> None:
+    batcher, _, _ = make(delay=0.05)
+    tasks = [asyncio.create_task(ask(batcher, i)) for i in range(3)]
+    await asyncio.sleep(0.02)
+    tasks[1].cancel()
+    assert await tasks[0] == [0]
+    assert await tasks[2] == [4]
+    await batcher.close()
+
+
+async def test_a_bad_row_never_spoils_its_neighbours() -> None:
+    batcher, backend, seen = make(delay=0.02)
+    first = asyncio.create_task(ask(batcher, 0))
+    await asyncio.sleep(0.005)
+    tasks = [asyncio.create_task(ask(batcher, value)) for value in (1.0, POISON, 3.0)]
+    assert await first == [0]
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert results[0] == [2]
+    assert results[2] == [6]
+    assert isinstance(results[1], BackendError)
+    assert backend.calls == [1, 3, 1, 1, 1]
+    assert len(seen.errors) == 2
+    await batcher.close()
+
+
+async def test_a_backend_that_is_down_is_not_asked_row_by_row() -> None:
+    batcher, backend, seen = make(delay=0.02)
+    backend.fail = BackendUnavailable("memory", "it is down")
+    tasks = [asyncio.create_task(ask(batcher, i)) for i in range(5)]
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert all(isinstance(result, BackendUnavailable) for result in results)
+    assert sum(backend.calls) == 5
+    assert len(seen.errors) == len(backend.calls)
+    await batcher.close()
+
+
+async def test_asking_row_by_row_ends_when_the_backend_goes_down() -> None:
+    batcher, backend, _ = make()
+
+    def break_down(rows: Rows) -> Outputs:
+        if rows.count == 1:
+            raise BackendUnavailable("memory", "it is gone now")
+        raise BackendError("memory", "the worker died")
+
+    backend.predictor = break_down
+    tasks = [asyncio.create_task(ask(batcher, i)) for i in range(5)]
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert all(isinstance(result, BackendUnavailable) for result in results)
+    assert backend.calls == [5, 1]
+    await batcher.close()
+
+
+async def test_a_bug_in_an_adapter_reaches_every_request_of_the_batch() -> None:
+    batcher, backend, _ = make()
+
+    def bug(rows: Rows) -> Outputs:
+        raise KeyError("no such output")
+
+    backend.predictor = bug
+    results = await asyncio.gather(ask(batcher, 1), ask(batcher, 2), return_exceptions=True)
+    assert all(isinstance(result, KeyError) for result in results)
+    backend.predictor = double
+    assert await ask(batcher, 3) == [6]
+    await batcher.close()
+
+
+async def test_each_request_keeps_its_own_deadline() -> None:
+    batcher, _, _ = make(delay=0.2)
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    slow = asyncio.create_task(ask(batcher, 1, within=5))
+    hasty = asyncio.create_task(ask(batcher, 2, within=0.05))
+    queued = asyncio.create_task(ask(batcher, 3, within=0.1))
+    for task, seconds in ((hasty, 0.05), (queued, 0.1)):
+        with pytest.raises(BackendTimeout):
+            await task
+        assert loop.time() - started == pytest.approx(seconds, abs=0.04)
+    assert await slow == [2]
+    with pytest.raises(BackendTimeout):
+        await ask(batcher, 1, within=0)
+    await batcher.close()
+
+
+async def test_closing_answers_who_still_waits() -> None:
+    batcher, _, _ = make(delay=1)
+    tasks = [asyncio.create_task(ask(batcher, i)) for i in range(3)]
+    await asyncio.sleep(0.01)
+    await batcher.close()
+    results = await asyncio.gather(*tasks, return_exceptions=True)
+    assert all(isinstance(result, BackendTimeout) for result in results)
+
+
+async def test_tensors_of_different_shape_do_not_share_a_batch() -> None:
+    feature = Feature("x", "tensor", shape=(None,))
+    manifest = msgspec.structs.replace(MANIFEST, features=(feature,))
+    model = Repository().add(manifest, "1", Path())
+    backend = MemoryBackend(
+        lambda rows: {"y": rows.columns["x"].astype(np.float64).sum(axis=1)}, delay=0.02
+    )
+    batcher = Batcher(backend, Target("memory", model, "only", {}), Batching(), Seen())
+    values = [[1], [1, 2], [3, 4], [5]]
+    tasks = [
+        asyncio.create_task(batcher.submit(model.validator.convert([{"x": value}]), Call.within(5)))
+        for value in values
+    ]
+    answers = await asyncio.gather(*tasks)
+    assert [answer.objects for answer in answers] == [[{"y": float(sum(v))}] for v in values]
+    assert backend.calls == [1, 2, 1]
+    await batcher.close()
+
+
+@pytest.mark.parametrize("batch", [1, 3, "n"])
+async def test_graphs_with_a_fixed_batch_answer_everyone(tmp_path: Path, batch: int | str) -> None:
+    path = linear_graph(tmp_path / "g.onnx", [2.0], batch)
+    manifest = derive_manifest(path)
+    model = Repository().add(manifest, "1", tmp_path)
+    backend = OnnxBackend(threads=1)
+    target = Target("onnx", model, "original", {"artifact": "g.onnx"})
+    await backend.load(target)
+    batcher = Batcher(backend, target, Batching(), Seen())
+    tasks = [
+        asyncio.create_task(
+            batcher.submit(model.validator.convert([{"x": i}] * (1 + i % 3)), Call.within(5))
+        )
+        for i in range(30)
+    ]
+    for i, answer in enumerate(await asyncio.gather(*tasks)):
+        assert answer.objects == [{"y": 2.0 * i}] * (1 + i % 3)
+    await batcher.close()
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.integers(1, 4),  # rows
+        st.sampled_from([0.0, 0.0, 0.0, 0.001, 0.003]),  # pause before it arrives
+        st.sampled_from(["stay", "stay", "stay", "stay", "leave", "poison"]),
+    ),
+    min_size=1,
+    max_size=40,
+)
+
+
+@given(STEPS, st.integers(1, 8), st.integers(1, 3), st.sampled_from([0.0, 0.001, 0.004]))
+@settings(max_examples=60, deadline=None)
+def test_any_interleaving_gives_everyone_their_own_rows(
+    steps: list[tuple[int, float, str]], max_batch: int, concurrency: int, delay: float
+) -> None:
+    async def scenario() -> None:
+        batcher, backend, _ = make(delay, concurrency, max_batch_size=max_batch)
+        tasks: list[tuple[str, list[float], asyncio.Task[list[float]]]] = []
+        for index, (count, pause, fate) in enumerate(steps):
+            if pause:
+                await asyncio.sleep(pause)
+            values = [index + k / 10 for k in range(count)]
+            if fate == "poison":
+                values[-1] = POISON
+            task = asyncio.create_task(ask(batcher, *values))
+            tasks.append((fate, values, task))
+            if fate == "leave":
+                asyncio.get_running_loop().call_later(delay / 2, task.cancel)
+        for fate, values, task in tasks:
+            if fate == "poison":
+                with pytest.raises(BackendError):
+                    await task
+            elif fate == "leave":
+                with contextlib.suppress(asyncio.CancelledError):
+                    assert await task == pytest.approx([2 * value for value in values])
+            else:
+                assert await task == pytest.approx([2 * value for value in values])
+        longest = max(count for count, _, _ in steps)
+        assert max(backend.calls, default=0) <= max(max_batch, longest)
+        assert batcher.queued_rows == 0
+        await batcher.close()
+
+    asyncio.run(scenario())
