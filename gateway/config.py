@@ -60,9 +60,13 @@ class Settings(
     torchserve_management_url: Annotated[
         str, Meta(description="TorchServe's management address, asked for readiness.")
     ] = "http://127.0.0.1:8081"
-    tfserving_url: Annotated[str, Meta(description="TensorFlow Serving's REST address.")] = (
-        "http://127.0.0.1:8501"
-    )
+    tfserving_url: Annotated[
+        str,
+        Meta(
+            description="TensorFlow Serving's address: http://host:8501 for REST, or "
+            "grpc://host:8500, which pays from about 16 rows a call and needs the extra [grpc]."
+        ),
+    ] = "http://127.0.0.1:8501"
     request_timeout_s: Annotated[
         Seconds, Meta(description="Seconds a prediction may take, backends included.")
     ] = 10.0
