@@ -153,7 +153,7 @@ class Batching(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     max_batch_size: Annotated[int, msgspec.Meta(ge=1)] = 256
-    max_queue_size: Annotated[int, msgspec.Meta(ge=1)] = 20_000
+    max_queue_size: Annotated[int, msgspec.Meta(ge=1)] = 50_000
     max_queue_delay_ms: Annotated[float, msgspec.Meta(ge=0, le=1000)] = 0.0
 
 

@@ -44,6 +44,11 @@ class Validator:
             if feature.type in ("integer", "number")
         ]
         self._tensors = any(feature.type == "tensor" for feature in manifest.features)
+        #: Parsed strings may hold lone surrogates, which only the exact way looks for.
+        self._free_text = any(
+            feature.element == "string" and feature.categories is None
+            for feature in manifest.features
+        )
         self._record: Any = msgspec.defstruct(
             "Record",
             [
@@ -53,9 +58,9 @@ class Validator:
             forbid_unknown_fields=True,
             gc=False,
         )
-        instances_type: Any = list.__class_getitem__(self._record)
+        self._record_list: Any = list.__class_getitem__(self._record)
         batch: Any = msgspec.defstruct(
-            "Batch", [("instances", instances_type)], forbid_unknown_fields=True
+            "Batch", [("instances", self._record_list)], forbid_unknown_fields=True
         )
         self._one = msgspec.json.Decoder(self._record)
         self._batch = msgspec.json.Decoder(batch)
@@ -88,6 +93,9 @@ class Validator:
             allowed = f"a list of 1 to {self.max_instances} objects"
             detail = f"holds {count} rows"
             raise InvalidInput([FieldError("/instances", "instances", detail, allowed)])
+        if not self._free_text:
+            with contextlib.suppress(msgspec.ValidationError, OverflowError, _SecondLook):
+                return self._rows(msgspec.convert(objects, self._record_list), pointer)
         errors: list[FieldError] = []
         table: list[list[Any]] = []
         for index, content in enumerate(objects):

@@ -423,7 +423,7 @@ async def test_the_request_as_the_server_gets_it(serve: Serve, tmp_path: Path) -
     assert tensor.tensor_content == np.array([1.5, 2], "<f4").tobytes()
     # What gRPC's metadata cannot carry stays behind.
     assert sent == {"x-request-id": "7", "traceparent": "00-a-b-01"}
-    assert 2 < remaining <= 3
+    assert remaining == pytest.approx(3, abs=1)
     await backend.close()
 
 
