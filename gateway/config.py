@@ -86,9 +86,9 @@ class Settings(
         Count,
         Meta(
             description="Calls in flight at once to each remote backend per model and lineage; "
-            "what arrives meanwhile is batched."
+            "what arrives meanwhile is batched. The number of the server's workers is a good value."
         ),
-    ] = 2
+    ] = 1
     max_body_bytes: Annotated[
         Count, Meta(description="Largest request body in bytes; larger ones get 413.")
     ] = 8 * 1024 * 1024
