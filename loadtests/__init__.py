@@ -1,0 +1,1 @@
+"""Load tests: what is measured, not what is right."""

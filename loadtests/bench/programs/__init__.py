@@ -1,0 +1,1 @@
+"""What runs in opponents' environments; nothing here may import anything of this project."""

@@ -1,0 +1,71 @@
+"""What one measurement gives, and what several give together."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable
+
+import msgspec
+
+
+class Sample(msgspec.Struct, frozen=True, kw_only=True):
+    """One run of the load generator. ``rows`` is the number in each body."""
+
+    seconds: float
+    requests: int
+    errors: int
+    p50_ms: float
+    p99_ms: float
+    max_ms: float
+    rows: int = 1
+
+    @property
+    def good(self) -> int:
+        """Requests answered without an error."""
+        return max(0, self.requests - self.errors)
+
+    @property
+    def requests_per_s(self) -> float:
+        """Good answers per second."""
+        return self.good / self.seconds
+
+    @property
+    def rows_per_s(self) -> float:
+        """Rows of good answers per second."""
+        return self.requests_per_s * self.rows
+
+
+class Series(msgspec.Struct, frozen=True):
+    """The same thing measured once a round: the median, the lowest, the highest."""
+
+    median: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: Iterable[float]) -> Series:
+        """Raises ValueError where there are none."""
+        ordered = sorted(values)
+        if not ordered:
+            raise ValueError("nothing was measured")
+        return cls(statistics.median(ordered), ordered[0], ordered[-1])
+
+
+def ratios(ours: Iterable[float], theirs: Iterable[float]) -> list[float]:
+    """Ours ÷ theirs, round by round; infinite where theirs is 0."""
+    return [a / b if b else float("inf") for a, b in zip(ours, theirs, strict=True)]
+
+
+def differences(ours: Iterable[float], theirs: Iterable[float]) -> list[float]:
+    """Ours − theirs, round by round."""
+    return [a - b for a, b in zip(ours, theirs, strict=True)]
+
+
+def fall(curve: Iterable[float]) -> float:
+    """How far the lowest value after the maximum lies below it, in percent; 0 where none follows.
+
+    ``curve`` is throughput by growing size.
+    """
+    values = list(curve)
+    top = values.index(max(values))
+    return 100 * (1 - min(values[top:]) / values[top])
