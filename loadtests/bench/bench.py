@@ -21,21 +21,22 @@ from loadtests.bench.opponents.opponent import Place
 from loadtests.bench.parity import require_parity
 from loadtests.bench.payload import draw_rows
 from loadtests.bench.report import Absence, Entry, Report
-from loadtests.bench.samples import Sample
+from loadtests.bench.samples import Sample, settled
 from loadtests.bench.workload import Workload, split
 from loadtests.bench.wrk import run_wrk
 
 #: Seconds between the load's end and the next one's start, for connections to close.
 _PAUSE_S = 0.2
+_WARM_SLICE_S = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """``seconds`` is the length of a sample, ``warm_s`` of the load before the first round."""
+    """``seconds`` is the length of a sample, ``warm_s`` the longest load before the first round."""
 
     rounds: int = 5
     seconds: int = 4
-    warm_s: int = 4
+    warm_s: int = 45
     quick: bool = False
     server_core: int = 0
     client_core: int = 1
@@ -106,7 +107,7 @@ class Bench:
         for endpoint, workload in list(entries):
             with self._excluding(entries, endpoint, workload):
                 fleet.focus(endpoint)
-                await self.load(endpoint, workload, self.options.warm_s)
+                await self.warm(endpoint, workload)
         for number in range(self.options.rounds):
             order = list(entries.items())
             for (endpoint, workload), entry in order if number % 2 == 0 else reversed(order):
@@ -129,6 +130,13 @@ class Bench:
         except BenchError as error:
             entry = entries.pop((endpoint, workload))
             self.absent(entry.scenario, entry.contestant, error)
+
+    async def warm(self, endpoint: Endpoint, workload: Workload) -> None:
+        """Load it until it gets no faster: a Java server needs half a minute, others seconds."""
+        speeds: list[float] = []
+        while len(speeds) * _WARM_SLICE_S < self.options.warm_s and not settled(speeds):
+            sample = await self.load(endpoint, workload, min(_WARM_SLICE_S, self.options.warm_s))
+            speeds.append(sample.requests_per_s)
 
     async def measure(
         self,

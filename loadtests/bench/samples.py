@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -59,6 +59,11 @@ def ratios(ours: Iterable[float], theirs: Iterable[float]) -> list[float]:
 def differences(ours: Iterable[float], theirs: Iterable[float]) -> list[float]:
     """Ours − theirs, round by round."""
     return [a - b for a, b in zip(ours, theirs, strict=True)]
+
+
+def settled(speeds: Sequence[float]) -> bool:
+    """Whether the last two are not faster than what came before them by more than 3 %."""
+    return len(speeds) > 2 and max(speeds[-2:]) <= 1.03 * max(speeds[:-2])
 
 
 def fall(curve: Iterable[float]) -> float:

@@ -54,7 +54,7 @@ async def compute(bench: Bench) -> list[Finding]:
         try:
             await fleet.start(ours)
             await require_parity(ours, workload, _expected(path, images), _TOLERANCE)
-            await bench.load(ours, workload, options.warm_s)
+            await bench.warm(ours, workload)
             for number in range(options.rounds):
                 for we in (True, False) if number % 2 == 0 else (False, True):
                     if we:

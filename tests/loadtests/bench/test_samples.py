@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtests.bench.samples import Series, differences, fall, ratios
+from loadtests.bench.samples import Series, differences, fall, ratios, settled
 from tests.loadtests.bench.conftest import sample
 
 FIGURES = st.lists(st.floats(0.1, 1e6), min_size=1, max_size=9)
@@ -43,6 +43,21 @@ def test_ratios_are_taken_within_a_round() -> None:
     assert differences([3, 5], [1, 4]) == [2, 1]
     with pytest.raises(ValueError, match="shorter"):
         ratios([1, 2], [1])
+
+
+@pytest.mark.parametrize(
+    ("speeds", "expected"),
+    [
+        ([], False),
+        ([100, 100], False),
+        ([100, 100, 100], True),
+        ([100, 110, 102], False),
+        ([50, 100, 110, 105, 112], True),
+        ([100, 90, 80], True),
+    ],
+)
+def test_settled(speeds: list[float], expected: bool) -> None:
+    assert settled(speeds) is expected
 
 
 @pytest.mark.parametrize(
