@@ -25,7 +25,7 @@ lint: $(VENV)/.all
 	$(BIN)/mypy
 
 # Needs wrk on the PATH; installs each opponent into an environment of its own below .bench/.
-bench: $(VENV)/.demo
+bench: $(VENV)/.bench
 	$(BIN)/python -m loadtests.bench $(BENCH)
 
 # Makes the example's model folder anew: data, two trainings, exports, archive, card.
@@ -45,6 +45,10 @@ $(VENV)/.base: pyproject.toml | $(BIN)/python
 
 $(VENV)/.demo: pyproject.toml | $(BIN)/python
 	$(PIP) -e '.[torchserve,tfserving]'
+	touch $@
+
+$(VENV)/.bench: pyproject.toml | $(BIN)/python
+	$(PIP) -e '.[torchserve,tfserving,loadtest]'
 	touch $@
 
 $(VENV)/.all: pyproject.toml | $(BIN)/python
