@@ -8,7 +8,7 @@ How it is measured, for every contestant alike:
   what arrivals at a fixed rate would have seen.
 - Before anything is measured, every contestant must answer 64 different rows, sent at once, as
   ``session.run`` does. A wrong answer disqualifies.
-- Every contestant is under load until it gets no faster, 45 s at most, before its first sample.
+- Every contestant is under load until it gets no faster, 60 s at most, before its first sample.
 - All contestants of a scenario are up at the same time, those not asked frozen (SIGSTOP), and are
   measured in turn, round after round, the order reversed every other round. Figures are medians
   over the rounds with the lowest and the highest; ratios are taken within a round.

@@ -25,9 +25,10 @@ from loadtests.bench.samples import Sample, settled
 from loadtests.bench.workload import Workload, split
 from loadtests.bench.wrk import run_wrk
 
-#: Seconds between the load's end and the next one's start, for connections to close.
-_PAUSE_S = 0.2
-_WARM_SLICE_S = 3
+#: Seconds after a load in which the server finishes what was under way. One that is frozen with
+#: work in hand finds its deadlines passed when it wakes: TorchServe then restarts its worker.
+_PAUSE_S = 0.5
+_WARM_SLICE_S = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +37,7 @@ class Options:
 
     rounds: int = 5
     seconds: int = 4
-    warm_s: int = 45
+    warm_s: int = 60
     quick: bool = False
     server_core: int = 0
     client_core: int = 1
@@ -159,13 +160,16 @@ class Bench:
         return core_seconds(self.options.server_core) - sum(own)
 
     async def load(self, endpoint: Endpoint, workload: Workload, seconds: float) -> Sample:
-        """One run of the load generator."""
+        """One run of the load generator; raises :class:`BenchError` where nothing is answered."""
         name = re.sub(r"[^a-z0-9]+", "-", endpoint.title.lower())
         path = self.place.run_dir / f"{name}-{workload.rows}.txt"
         if not path.exists():
             workload.write(endpoint, path)
+        sample = await run_wrk(endpoint.url, path, workload.connections, seconds, workload.rows)
         await asyncio.sleep(_PAUSE_S)
-        return await run_wrk(endpoint.url, path, workload.connections, seconds, workload.rows)
+        if sample.requests == 0:
+            raise BenchError(f"it answered nothing in {sample.seconds:.0f} s")
+        return sample
 
     def absent(self, scenario: str, contestant: str, error: BenchError) -> None:
         """Note that it was not measured, and why."""

@@ -27,7 +27,7 @@ from loadtests.bench.show import markdown, print_report
 from loadtests.bench.wrk import require_wrk
 from serving.layout import VERSION
 
-_REPOSITORY = Path("serving/repository")
+_REPOSITORY = Path(__file__).parents[2] / "serving" / "repository"
 _MODEL = "weight-change"
 _QUICK = Options(rounds=2, seconds=1, warm_s=1, quick=True)
 
@@ -69,9 +69,9 @@ def main(
     try:
         require_wrk()
         require_cores([server_core, client_core])
-        _forget_settings()
         os.sched_setaffinity(0, {client_core})
         with tempfile.TemporaryDirectory(prefix="bench-") as run_dir:
+            _forget_settings(Path(run_dir))
             place = Place(Path(run_dir), envs, _REPOSITORY, _REPOSITORY / _MODEL / VERSION)
             report = asyncio.run(_run(only or list(SCENARIOS), options, place, console))
     except BenchError as error:
@@ -109,11 +109,13 @@ async def _run(scenarios: list[str], options: Options, place: Place, console: Co
     return report
 
 
-def _forget_settings() -> None:
-    """The gateway is measured as it is by default, whatever this shell has set."""
+def _forget_settings(folder: Path) -> None:
+    """The gateway is measured as it is by default, whatever this shell or folder has set."""
     for name in list(os.environ):
         if name.startswith("GATEWAY_") or name == "PORT":
             del os.environ[name]
+    (nothing := folder / "gateway.yaml").touch()
+    os.environ["GATEWAY_CONFIG"] = str(nothing)
 
 
 def _complain(console: Console, error: BenchError) -> int:
