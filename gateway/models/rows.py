@@ -120,14 +120,13 @@ def join(parts: Sequence[Rows]) -> Rows:
     for part in parts:
         records += part._records or []
     count = sum(part.count for part in parts)
-    if len(records) == count and first._layout is not None and first._columns is None:
-        return Rows.of(first._layout, records)
+    layout = first._layout if len(records) == count else None
+    if layout is not None and first._columns is None:
+        return Rows.of(layout, records)
     columns = {
         name: np.concatenate([part.columns[name] for part in parts]) for name in first.columns
     }
-    if len(records) == count and first._layout is not None:
-        return Rows.of(first._layout, records, columns=columns)
-    return Rows(columns, count)
+    return Rows(columns, count) if layout is None else Rows.of(layout, records, columns=columns)
 
 
 def shaped(column: Array, dtype: np.dtype[Any], rank: int) -> Array:

@@ -18,7 +18,7 @@ from msgspec.structs import astuple
 from gateway.errors import FieldError, InvalidInput, shorten
 from gateway.models.manifest import Feature, Manifest, format_number
 from gateway.models.payload import Unfit, escape, instances, kind, parse, show
-from gateway.models.rows import Array, Inputs, Rows, shaped
+from gateway.models.rows import Array, Inputs, Rows
 from gateway.models.tensor import TensorError, encodable, json_type, to_array
 
 MAX_INSTANCES = 10_000
@@ -119,10 +119,7 @@ class Validator:
         }
 
     def feeds(self, records: Sequence[Any], inputs: Inputs) -> dict[str, Array]:
-        """Records as the inputs of a graph; see :class:`Rows`."""
-        if self._tensors:
-            columns = self.columns(records)
-            return {name: shaped(columns[name], *kind) for name, kind in inputs.items()}
+        """Records as the inputs of a graph; see :class:`Rows`. With tensors it has columns."""
         values = dict(zip(self._features, zip(*map(astuple, records), strict=True), strict=True))
         return {
             name: np.array(values[name], dtype).reshape(_SHAPES[rank])

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from loadtests.bench.command import output_of
 from loadtests.bench.cores import on_core
 from loadtests.bench.errors import BenchError
 from loadtests.bench.opponents.opponent import PROGRAMS
@@ -27,12 +28,7 @@ async def run_bare(model: Path, tensor: Path, threads: int, seconds: float, core
         process = await asyncio.create_subprocess_exec(
             sys.executable, script, *arguments, stdout=asyncio.subprocess.PIPE
         )
-    try:
-        output, _ = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+    output = await output_of(process)
     if process.returncode != 0:
         raise BenchError("the bare session.run loop failed")
     return msgspec.json.decode(output, type=Sample)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from loadtests.bench.command import output_of
 from loadtests.bench.errors import BenchError
 from loadtests.bench.samples import Sample
 
@@ -48,12 +49,7 @@ async def run_wrk(
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )
-    try:
-        output, _ = await process.communicate()
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
+    output = await output_of(process)
     return parse(output.decode(errors="replace"), rows)
 
 
