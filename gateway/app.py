@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from aiohttp import web
 
 from gateway.api import health, models, predict
+from gateway.api.connection import Runner
 from gateway.api.envelope import ENVELOPE, Envelope, middleware
 from gateway.api.state import ROUTER
 from gateway.backends.base import Backend
@@ -45,11 +46,8 @@ def create_app(
 
 async def start(app: web.Application, host: str, port: int) -> web.AppRunner:
     """Load the models and listen; ``runner.addresses`` says where, ``runner.cleanup()`` stops."""
-    runner = web.AppRunner(app, access_log=None)
+    runner = Runner(app, app[predict.DOOR])
     await runner.setup()
-    server = runner.server
-    assert server is not None
-    app[predict.DOOR].stand_before(server)
     # Several workers may listen on one port: the kernel shares the connections out among them.
     shared = WORKER_VARIABLE in os.environ
     await web.TCPSite(runner, host, port, reuse_port=shared).start()

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 import msgspec
 from aiohttp import web
 
+from gateway.api.connection import Arrival
 from gateway.backends.base import Target
 from gateway.errors import (
     BodyTooLarge,
@@ -49,7 +50,7 @@ class Visit:
 
     __slots__ = ("door", "identity", "request", "started", "target")
 
-    def __init__(self, request: web.BaseRequest, door: str) -> None:
+    def __init__(self, request: web.BaseRequest | Arrival, door: str) -> None:
         self.started = time.perf_counter()
         self.request = request
         self.door = door
@@ -71,17 +72,21 @@ class Envelope:
         self, visit: Visit, error: Exception, routes: web.UrlDispatcher | None = None
     ) -> web.Response:
         """The answer to a request that raised; what is unexpected is logged, never shown."""
+        status, headers, content = self.problem(visit, error, routes)
+        return web.Response(body=content, status=status, headers=headers)
+
+    def problem(
+        self, visit: Visit, error: Exception, routes: web.UrlDispatcher | None = None
+    ) -> tuple[int, dict[str, str], bytes]:
+        """The same as status, headers and body."""
         problem = self._problem(visit, error, routes)
         if problem.status >= 500:
             unexpected = error if problem.slug == GatewayError.slug else None
             fields = self._fields(visit, problem.status)
             logger.error(problem.detail, exc_info=unexpected, extra={"fields": fields})
-        return web.Response(
-            body=msgspec.json.encode(problem.problem(visit.identity)),
-            status=problem.status,
-            content_type="application/problem+json",
-            headers=problem.headers | {ID_HEADER: visit.identity},
-        )
+        headers = {"Content-Type": "application/problem+json", ID_HEADER: visit.identity}
+        content = msgspec.json.encode(problem.problem(visit.identity))
+        return problem.status, problem.headers | headers, content
 
     def observe(self, visit: Visit, status: int) -> None:
         """Count the request, and log it where the settings ask for that."""

@@ -1,8 +1,7 @@
 """``POST /v1/predict``: one descriptive payload in, predictions out.
 
-This door takes most of the traffic, so it stands before the application's own routing and answers
-in as few steps as it can; see :meth:`PredictDoor.stand_before`. The Python that runs per request
-here decides how many requests a core can serve.
+This door takes most of the traffic: the Python that runs per request here decides how many requests
+a core can serve.
 """
 
 from __future__ import annotations
@@ -13,11 +12,11 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from gateway.api.connection import Arrival
 from gateway.api.envelope import ID_HEADER, VISIT, Envelope, Visit
-from gateway.api.quick import respond
 from gateway.api.state import query_parameters
 from gateway.backends.base import Call, Target
-from gateway.errors import BodyTooLarge, UnsupportedMediaType
+from gateway.errors import UnsupportedMediaType
 from gateway.models.rows import Rows
 from gateway.routing.answer import Answer
 from gateway.routing.router import Router
@@ -42,86 +41,58 @@ class Prediction(msgspec.Struct):
 
 
 class PredictDoor:
-    """Answers ``POST /v1/predict``; see :meth:`stand_before` for how it gets its requests."""
+    """Answers ``POST /v1/predict``: from the application's route, or directly from a connection.
+
+    Both ways give the same answers; :mod:`gateway.api.connection` says which requests go which.
+    """
 
     def __init__(self, router: Router, envelope: Envelope) -> None:
         self._router = router
         self._envelope = envelope
         #: Targets by path and query as they were sent: clients repeat themselves.
         self._known: dict[str, Target] = {}
-        self._open = 0
 
-    def stand_before(self, server: web.Server) -> None:
-        """Take the server's predictions directly and leave its other requests to the application.
-
-        It saves the application's routing and middleware, nothing else: the application has the
-        same door in its own routes. It also counts the requests the server has read and not yet
-        answered, and so knows when one is alone.
-        """
-        others, make_request = server.request_handler, server.request_factory
-
-        def read(*parts: Any) -> web.BaseRequest:
-            self._open += 1
-            return make_request(*parts)
-
-        async def handle(request: web.BaseRequest) -> web.StreamResponse:
-            try:
-                if request.method == "POST" and (
-                    request.raw_path in self._known or request.path == PATH
-                ):
-                    return await self._visit(request)
-                return await others(request)
-            finally:
-                self._open -= 1
-
-        server.request_factory, server.request_handler = read, handle
-
-    async def _visit(self, request: web.BaseRequest) -> web.StreamResponse:
-        visit = Visit(request, PATH)
-        try:
-            response = await self.answer(visit)
-        except Exception as error:
-            response = self._envelope.failure(visit, error)
-        self._envelope.observe(visit, response.status)
-        return response
-
-    async def answer(self, visit: Visit) -> web.StreamResponse:
+    async def answer(self, request: web.BaseRequest, visit: Visit) -> web.StreamResponse:
         """Validate the body against the model's manifest and have the chosen backend answer.
 
         Answers 200 with a :class:`Prediction`, one object of outputs per row; ``Server-Timing``
         says in milliseconds what took how long. Raises :class:`GatewayError`.
         """
-        request = visit.request
         visit.target = target = self._target(request)
-        if request.headers.get("Content-Type", CONTENT_TYPE) != CONTENT_TYPE:
-            check_content_type(request)
-        body = await self._body(request)
+        check_content_type(request)
+        asked = self._validate(visit, target, await request.read())
+        answer = await self._router.predict(target, asked.rows, asked.call)
+        headers, content = asked.content(answer)
+        return web.Response(body=content, headers=headers)
+
+    def wants(self, raw_path: str) -> bool:
+        """See :class:`gateway.api.connection.Door`; the first of a kind goes the other way."""
+        return raw_path in self._known
+
+    def take(self, arrival: Arrival) -> bool:
+        """See :class:`gateway.api.connection.Door`."""
+        if (
+            arrival.headers.get("Content-Type", CONTENT_TYPE) != CONTENT_TYPE
+            or len(arrival.body) > self._router.settings.max_body_bytes
+        ):
+            return False
+        visit = Visit(arrival, PATH)
+        visit.target = target = self._known[arrival.raw_path]
+        try:
+            asked = self._validate(visit, target, arrival.body)
+            asker = _Asker(arrival, asked, self._envelope)
+            arrival.on_leave = self._router.enqueue(target, asked.rows, asked.call, asker).leave
+        except Exception as error:
+            refuse(arrival, visit, self._envelope, error)
+        return True
+
+    def _validate(self, visit: Visit, target: Target, body: bytes) -> _Asked:
         started = time.perf_counter()
         rows = target.model.validator.decode(body)
-        validated = time.perf_counter()
-        headers = passed_on(request.headers, visit.identity)
+        validation_s = time.perf_counter() - started
+        headers = passed_on(visit.request.headers, visit.identity)
         call = Call.within(self._router.settings.request_timeout_s, headers)
-        answer = await self._router.predict(target, rows, call, alone=self._open == 1)
-        results = answer.results
-        timing = (
-            f"validation;dur={(validated - started) * 1e3:.3f}, "
-            f"queue;dur={answer.queue_s * 1e3:.3f}, "
-            f"backend;dur={results.backend_s * 1e3:.3f}, batch;desc={results.rows}"
-        )
-        content = msgspec.json.encode(prediction(target, rows, answer, visit.identity))
-        extra = {ID_HEADER: visit.identity, "Server-Timing": timing}
-        return respond(request, content, CONTENT_TYPE, extra)
-
-    async def _body(self, request: web.BaseRequest) -> bytes:
-        """The whole body; raises :class:`BodyTooLarge`."""
-        if not request.content.is_eof():
-            return await request.read()
-        # It has arrived together with the head, as small ones do.
-        body = request.content.read_nowait()
-        limit = self._router.settings.max_body_bytes
-        if len(body) > limit:
-            raise BodyTooLarge(limit)
-        return body
+        return _Asked(visit, target, rows, call, validation_s)
 
     def _target(self, request: web.BaseRequest) -> Target:
         target = self._known.get(request.raw_path)
@@ -133,20 +104,79 @@ class PredictDoor:
         return target
 
 
+class _Asked:
+    """A valid request."""
+
+    __slots__ = ("_validation_s", "call", "rows", "target", "visit")
+
+    def __init__(
+        self, visit: Visit, target: Target, rows: Rows, call: Call, validation_s: float
+    ) -> None:
+        self.visit = visit
+        self.target = target
+        self.rows = rows
+        self.call = call
+        self._validation_s = validation_s
+
+    def content(self, answer: Answer) -> tuple[dict[str, str], bytes]:
+        """The response's headers and body."""
+        identity = self.visit.identity
+        results = answer.results
+        headers = {
+            "Content-Type": CONTENT_TYPE,
+            ID_HEADER: identity,
+            "Server-Timing": f"validation;dur={self._validation_s * 1e3:.3f}, "
+            f"queue;dur={answer.queue_s * 1e3:.3f}, "
+            f"backend;dur={results.backend_s * 1e3:.3f}, batch;desc={results.rows}",
+        }
+        return headers, msgspec.json.encode(prediction(self.target, self.rows, answer, identity))
+
+
+class _Asker:
+    """Hands a backend's answer to the client, see :class:`gateway.routing.queue.Asker`."""
+
+    __slots__ = ("_arrival", "_asked", "_envelope")
+
+    def __init__(self, arrival: Arrival, asked: _Asked, envelope: Envelope) -> None:
+        self._arrival = arrival
+        self._asked = asked
+        self._envelope = envelope
+
+    def answered(self, answer: Answer) -> None:
+        try:
+            headers, content = self._asked.content(answer)
+        except Exception as error:
+            self.failed(error)
+            return
+        self._arrival.respond(200, headers, content)
+        self._envelope.observe(self._asked.visit, 200)  # the client does not wait for this
+
+    def failed(self, error: Exception) -> None:
+        refuse(self._arrival, self._asked.visit, self._envelope, error)
+
+
+def refuse(arrival: Arrival, visit: Visit, envelope: Envelope, error: Exception) -> None:
+    """Answer a request the connection was asked to leave to the door with a problem document."""
+    status, headers, content = envelope.problem(visit, error)
+    arrival.respond(status, headers, content)
+    envelope.observe(visit, status)
+
+
 #: Where the application keeps its door.
 DOOR = web.AppKey("door", PredictDoor)
 
 
 async def predict(request: web.Request) -> web.StreamResponse:
     """The door among the application's routes, inside the middleware."""
-    return await request.app[DOOR].answer(request[VISIT])
+    return await request.app[DOOR].answer(request, request[VISIT])
 
 
 def check_content_type(request: web.BaseRequest) -> None:
     """Raise :class:`UnsupportedMediaType` unless the body is JSON or does not say what it is."""
+    sent = request.headers.get("Content-Type")
     kind = request.content_type
-    if kind != CONTENT_TYPE and not kind.endswith("+json"):
-        raise UnsupportedMediaType(request.headers["Content-Type"], [CONTENT_TYPE])
+    if sent is not None and kind != CONTENT_TYPE and not kind.endswith("+json"):
+        raise UnsupportedMediaType(sent, [CONTENT_TYPE])
 
 
 def prediction(target: Target, rows: Rows, answer: Answer, identity: str) -> Prediction:

@@ -9,6 +9,7 @@ metrics are the router's business, connections and deadlines of HTTP servers tha
 from __future__ import annotations
 
 import abc
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -109,12 +110,16 @@ class Backend(abc.ABC):
         ``call.deadline`` has passed, or :class:`BackendError` with the server's own words.
         """
 
-    def immediate(self, target: Target, rows: Rows) -> bool:
-        """Whether :meth:`predict` will answer these rows without giving up the event loop.
+    def predict_now(self, target: Target, rows: Rows) -> Outputs | None:
+        """Answer as :meth:`predict` does, but at once and on the event loop's thread.
 
-        Such a call is over sooner than a queue could be asked.
+        None where that would take so long that the loop had to wait; :meth:`predict` is asked then.
         """
-        return False
+        return None
+
+    def max_rows(self, target: Target) -> int:
+        """Rows beyond which a call for a loaded target only takes longer and saves nothing."""
+        return sys.maxsize
 
     @abc.abstractmethod
     async def check(self, target: Target, call: Call) -> Health:

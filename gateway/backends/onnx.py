@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from typing import Self
 
@@ -16,6 +17,9 @@ from gateway.models.rows import Outputs, Rows, join
 
 #: Rows of the run that shows what a row more costs.
 _MANY_ROWS = 16
+#: Seconds of a call beyond which rows are better sent in the next one: by then the call's fixed
+#: cost is long earned, and clients that are answered together come back together, in a rush.
+_MAX_CALL_S = 0.025
 
 
 class OnnxOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -78,19 +82,29 @@ class OnnxBackend(Backend):
     async def predict(self, target: Target, rows: Rows, call: Call) -> Outputs:
         if call.remaining <= 0:
             raise BackendTimeout(self.name, "the deadline passed before the prediction began")
+        outputs = self.predict_now(target, rows)
+        if outputs is None:
+            outputs = await asyncio.to_thread(self._run, target, rows)
+        return outputs
+
+    def predict_now(self, target: Target, rows: Rows) -> Outputs | None:
+        loaded = self._loaded[target]
+        if loaded.call_s + rows.count * loaded.row_s > self._inline_limit_s:
+            return None
+        return self._run(target, rows)
+
+    def max_rows(self, target: Target) -> int:
+        loaded = self._loaded[target]
+        spare_s = _MAX_CALL_S - loaded.call_s
+        return max(1, int(spare_s / loaded.row_s)) if loaded.row_s else sys.maxsize
+
+    def _run(self, target: Target, rows: Rows) -> Outputs:
         loaded = self._loaded[target]
         try:
-            if self.immediate(target, rows):
-                arrays = loaded.graph.run(rows)
-            else:
-                arrays = await asyncio.to_thread(loaded.graph.run, rows)
+            arrays = loaded.graph.run(rows)
         except Exception as error:  # ONNX Runtime's exceptions share no base of their own
             raise BackendError(self.name, str(error)) from error
         return conform(target, arrays, rows.count, loaded.names)
-
-    def immediate(self, target: Target, rows: Rows) -> bool:
-        loaded = self._loaded[target]
-        return loaded.call_s + rows.count * loaded.row_s <= self._inline_limit_s
 
     async def check(self, target: Target, call: Call) -> Health:
         loaded = target in self._loaded

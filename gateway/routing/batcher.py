@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Iterable
 from functools import cached_property
 from typing import Protocol
@@ -16,8 +15,9 @@ from typing import Protocol
 from gateway.backends.base import Backend, Call, Target
 from gateway.errors import BackendError, BackendTimeout, Overloaded
 from gateway.models.manifest import Batching
-from gateway.models.rows import Rows, join
+from gateway.models.rows import Outputs, Rows, join
 from gateway.routing.answer import Answer, Results
+from gateway.routing.queue import Asker, Place, Queue
 
 
 class Observer(Protocol):
@@ -32,25 +32,14 @@ class Observer(Protocol):
         ...
 
 
-class _Waiting:
-    """One request in the queue or in flight."""
-
-    __slots__ = ("call", "future", "rows", "since")
-
-    def __init__(self, rows: Rows, call: Call, future: asyncio.Future[Answer]) -> None:
-        self.rows = rows
-        self.call = call
-        self.future = future
-        self.since = time.perf_counter()
-
-
 class Batcher:
     """Queues requests for one target and sends them together.
 
-    ``limits.max_batch_size`` bounds the rows of a batch; a request with more goes alone.
-    ``limits.max_queue_size`` bounds the rows that wait; beyond it :class:`Overloaded` is raised at
-    once. ``limits.max_queue_delay_ms`` lets a batch wait to fill up, for engines that are much
-    faster on large ones; 0 never waits.
+    ``limits.max_batch_size`` bounds the rows of a batch, and so does the backend where more would
+    not pay (:meth:`Backend.max_rows`); a request with more goes alone. ``limits.max_queue_size``
+    bounds the rows that wait; beyond it :class:`Overloaded` is raised at once.
+    ``limits.max_queue_delay_ms`` lets a batch wait to fill up, for engines that are much faster on
+    large ones; 0 never waits.
     """
 
     def __init__(
@@ -64,13 +53,13 @@ class Batcher:
         self._backend = backend
         self._target = target
         self._limits = limits
+        self._max_rows = min(limits.max_batch_size, backend.max_rows(target))
         self._observer = observer
-        self._concurrency = concurrency
-        self._queue: deque[_Waiting] = deque()
-        self._queued_rows = 0
-        self._in_flight: set[_Waiting] = set()
-        self._idle: list[asyncio.Future[None]] = []
-        self._workers: list[asyncio.Task[None]] = []
+        self._free = concurrency
+        self._queue = Queue()
+        self._in_flight: set[Place] = set()
+        self._calls: set[asyncio.Task[None]] = set()
+        self._next: asyncio.Handle | None = None
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at = 0.0
 
@@ -82,89 +71,100 @@ class Batcher:
     @property
     def queued_rows(self) -> int:
         """Rows that wait now."""
-        return self._queued_rows
+        return self._queue.rows
 
-    async def submit(self, rows: Rows, call: Call, alone: bool = False) -> Answer:
-        """Have the backend answer; raises what it raises, and :class:`Overloaded`.
+    async def submit(self, rows: Rows, call: Call) -> Answer:
+        """Have the backend answer; raises what it raises, and what :meth:`enqueue` does.
 
-        ``alone`` says that no other request is on its way, so there is nothing to wait for.
-        Raises :class:`BackendTimeout` at the call's deadline whether its batch has come back or
-        not. A caller that is cancelled gives its place in the queue free.
+        A caller that is cancelled gives its place in the queue free.
         """
-        if self._queue and self._queued_rows + rows.count > self._limits.max_queue_size:
+        future: asyncio.Future[Answer] = self._loop.create_future()
+        place = self.enqueue(rows, call, _Awaiting(future))
+        try:
+            return await future
+        finally:
+            place.leave()
+
+    def enqueue(self, rows: Rows, call: Call, asker: Asker) -> Place:
+        """Tell ``asker`` what the backend answers, later and on the event loop's thread.
+
+        At the call's deadline it is told :class:`BackendTimeout`, whether its batch has come back
+        or not. Raises :class:`Overloaded`, and :class:`BackendTimeout` past the deadline.
+        """
+        if self._queue and self._queue.rows + rows.count > self._limits.max_queue_size:
             raise Overloaded(self._target.backend, self._limits.max_queue_size)
         if call.remaining <= 0:
             raise BackendTimeout(self._target.backend, "the deadline passed before it was asked")
-        if alone and not self._queue and self._backend.immediate(self._target, rows):
-            results = await self._ask_backend(rows, call, 0.0)
-            return Answer(results, 0, rows.count, 0.0)
-        waiting = _Waiting(rows, call, self._loop.create_future())
-        self._queue.append(waiting)
-        self._queued_rows += rows.count
-        if self._idle:
-            self._idle.pop().set_result(None)
-        elif len(self._workers) < self._concurrency:
-            self._workers.append(self._loop.create_task(self._work()))
+        place = Place(rows, call, asker)
+        self._queue.add(place)
+        self._go_on()
         if self._alarm is None or call.deadline < self._alarm_at:
             self._set_alarm(call.deadline)
-        return await waiting.future
+        return place
 
     async def close(self) -> None:
         """Stop; requests that still wait are answered with :class:`BackendTimeout`."""
-        for worker in self._workers:
-            worker.cancel()
-        await asyncio.gather(*self._workers, return_exceptions=True)
-        if self._alarm is not None:
-            self._alarm.cancel()
+        for handle in (self._next, self._alarm):
+            if handle is not None:
+                handle.cancel()
         stopping = BackendTimeout(self._target.backend, "the gateway is stopping")
         _fail([*self._queue, *self._in_flight], stopping)
+        calls = list(self._calls)
+        for call in calls:
+            call.cancel()
+        await asyncio.gather(*calls, return_exceptions=True)
 
-    async def _work(self) -> None:
-        """Send batch after batch, one at a time, for as long as the batcher lives."""
+    def _go_on(self) -> None:
+        """See to it that the next batch is sent, where there is one and a call is free.
+
+        Not at once: all that has arrived by now is read first, and goes with it. An engine in this
+        thread thus lets others have their turn between two calls, too.
+        """
+        if self._next is not None or not self._queue or not self._free:
+            return
         delay = self._limits.max_queue_delay_ms / 1000
-        while True:
-            if not self._queue:
-                idle = self._loop.create_future()
-                self._idle.append(idle)
-                await idle
-            if delay and self._queued_rows < self._limits.max_batch_size:
-                await asyncio.sleep(delay)
-            batch = self._take()
-            if not batch:
-                continue
-            self._in_flight.update(batch)
-            await self._send(batch)
-            self._in_flight.difference_update(batch)
-            if self._queue:
-                await asyncio.sleep(0)  # an engine in this thread would starve everyone else
+        if delay and self._queue.rows < self._max_rows:
+            self._next = self._loop.call_later(delay, self._send_next)
+        else:
+            self._next = self._loop.call_soon(self._send_next)
 
-    def _take(self) -> list[_Waiting]:
+    def _send_next(self) -> None:
+        self._next = None
+        batch = self._take()
+        if not batch:
+            return
+        rows = batch[0].rows if len(batch) == 1 else join([place.rows for place in batch])
+        started = time.perf_counter()
+        try:
+            outputs = self._backend.predict_now(self._target, rows)
+        except Exception:
+            outputs = None  # whose fault it was, the other way finds out
+        if outputs is not None:
+            self._settle(batch, rows, outputs, started)
+            self._go_on()
+            return
+        self._free -= 1
+        self._in_flight.update(batch)
+        task = self._loop.create_task(self._send(batch, rows))
+        self._calls.add(task)
+        task.add_done_callback(self._calls.discard)
+        self._go_on()
+
+    def _take(self) -> list[Place]:
         """The next batch: the oldest request, and those behind it that fit with it."""
-        batch: list[_Waiting] = []
+        batch: list[Place] = []
         count = 0
-        while self._queue:
-            head = self._queue[0]
-            if head.future.done():  # cancelled, or past its deadline
-                self._pop()
-                continue
-            if batch and (
-                count + head.rows.count > self._limits.max_batch_size
-                or not batch[0].rows.compatible(head.rows)
-            ):
-                break
-            batch.append(self._pop())
+        while (head := self._queue.peek()) is not None:
             count += head.rows.count
+            if batch and (count > self._max_rows or not batch[0].rows.compatible(head.rows)):
+                break
+            batch.append(self._queue.take())
         return batch
 
-    def _pop(self) -> _Waiting:
-        head = self._queue.popleft()
-        self._queued_rows -= head.rows.count
-        return head
-
-    async def _send(self, batch: list[_Waiting]) -> None:
+    async def _send(self, batch: list[Place], rows: Rows) -> None:
         """One call for the whole batch; where it fails by a row's fault, one call per request."""
         try:
-            await self._call(batch)
+            await self._call(batch, rows)
         except BackendError as error:
             # Unreachable or late, it would be so for each request; an answer that is an error may
             # be the fault of one row, and its neighbours shall not pay for it.
@@ -174,45 +174,43 @@ class Batcher:
                 _fail(batch, error)
         except Exception as error:
             _fail(batch, error)
+        finally:
+            self._in_flight.difference_update(batch)
+            self._free += 1
+        self._go_on()
 
-    async def _send_each(self, batch: list[_Waiting]) -> None:
+    async def _send_each(self, batch: list[Place]) -> None:
         """One call per request, as long as the backend can be reached at all."""
-        for index, waiting in enumerate(batch):
-            if waiting.future.done():
+        for index, place in enumerate(batch):
+            if place.over:
                 continue
             try:
-                await self._call([waiting])
+                await self._call([place], place.rows)
             except BackendError as error:
                 if type(error) is not BackendError:
                     _fail(batch[index:], error)
                     return
-                _fail([waiting], error)
+                place.fail(error)
 
-    async def _call(self, batch: list[_Waiting]) -> None:
-        first = batch[0]
-        rows, call = first.rows, first.call
-        if len(batch) > 1:
-            rows = join([waiting.rows for waiting in batch])
-            call = Call(max(waiting.call.deadline for waiting in batch), first.call.headers)
-        started = time.perf_counter()
-        results = await self._ask_backend(rows, call, started - first.since)
-        start = 0
-        for waiting in batch:
-            stop = start + waiting.rows.count
-            if not waiting.future.done():
-                waiting.future.set_result(Answer(results, start, stop, started - waiting.since))
-            start = stop
-
-    async def _ask_backend(self, rows: Rows, call: Call, waited_s: float) -> Results:
+    async def _call(self, batch: list[Place], rows: Rows) -> None:
+        first = batch[0].call
+        deadline = max(place.call.deadline for place in batch)
         started = time.perf_counter()
         try:
-            outputs = await self._backend.predict(self._target, rows, call)
+            outputs = await self._backend.predict(self._target, rows, Call(deadline, first.headers))
         except BackendError as error:
             self._observer.failed(error)
             raise
+        self._settle(batch, rows, outputs, started)
+
+    def _settle(self, batch: list[Place], rows: Rows, outputs: Outputs, started: float) -> None:
         results = Results(outputs, rows.count, time.perf_counter() - started)
-        self._loop.call_soon(self._observer.answered, results, waited_s)  # the answer goes first
-        return results
+        start = 0
+        for place in batch:
+            stop = start + place.rows.count
+            place.answer(Answer(results, start, stop, started - place.since))
+            start = stop
+        self._observer.answered(results, started - batch[0].since)
 
     def _set_alarm(self, deadline: float) -> None:
         if self._alarm is not None:
@@ -225,20 +223,37 @@ class Batcher:
         """Fail what is past its deadline; wake again for the next. One timer serves them all."""
         self._alarm = None
         now = time.monotonic()
-        left = []
-        for waiting in (*self._queue, *self._in_flight):
-            if waiting.future.done():
+        late, left = [], []
+        for place in (*self._queue, *self._in_flight):
+            if place.over:
                 continue
-            if waiting.call.deadline <= now:
-                detail = "it did not answer within the deadline"
-                _fail([waiting], BackendTimeout(self._target.backend, detail))
+            if place.call.deadline <= now:
+                late.append(place)
             else:
-                left.append(waiting.call.deadline)
+                left.append(place.call.deadline)
         if left:
             self._set_alarm(min(left))
+        detail = "it did not answer within the deadline"
+        _fail(late, BackendTimeout(self._target.backend, detail))
 
 
-def _fail(requests: Iterable[_Waiting], error: BaseException) -> None:
-    for waiting in requests:
-        if not waiting.future.done():
-            waiting.future.set_exception(error)
+class _Awaiting:
+    """An asker that is a coroutine."""
+
+    __slots__ = ("_future",)
+
+    def __init__(self, future: asyncio.Future[Answer]) -> None:
+        self._future = future
+
+    def answered(self, answer: Answer) -> None:
+        if not self._future.done():  # cancelled this very moment
+            self._future.set_result(answer)
+
+    def failed(self, error: Exception) -> None:
+        if not self._future.done():
+            self._future.set_exception(error)
+
+
+def _fail(places: Iterable[Place], error: Exception) -> None:
+    for place in places:
+        place.fail(error)

@@ -16,6 +16,7 @@ from gateway.models.rows import Rows
 from gateway.routing.answer import Answer, Results
 from gateway.routing.batcher import Batcher
 from gateway.routing.health import HealthMonitor
+from gateway.routing.queue import Asker, Place
 from gateway.telemetry import Telemetry
 
 #: ``?backend=`` that leaves the choice to the gateway.
@@ -109,15 +110,19 @@ class Router:
             raise NotFound("lineage", lineage, list(lineages), f" of backend {backend}")
         return lineages[lineage]
 
-    async def predict(self, target: Target, rows: Rows, call: Call, alone: bool = False) -> Answer:
-        """Have the target's backend answer; raises :class:`BackendError` or a subclass.
+    async def predict(self, target: Target, rows: Rows, call: Call) -> Answer:
+        """Have the target's backend answer; raises :class:`BackendError` or a subclass."""
+        return await self._batcher(target).submit(rows, call)
 
-        ``alone`` says that no other request is on its way; see :class:`Batcher`.
-        """
+    def enqueue(self, target: Target, rows: Rows, call: Call, asker: Asker) -> Place:
+        """The same for those who cannot await; see :meth:`Batcher.enqueue`."""
+        return self._batcher(target).enqueue(rows, call, asker)
+
+    def _batcher(self, target: Target) -> Batcher:
         state = self.health.states[target]
         if state.load_error is not None:
             raise BackendUnavailable(target.backend, f"not loaded: {state.load_error}")
-        return await self._batchers[target].submit(rows, call, alone)
+        return self._batchers[target]
 
     async def unready(self) -> list[str]:
         """Why the gateway is not ready; empty when it is."""

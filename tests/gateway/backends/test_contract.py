@@ -94,7 +94,7 @@ async def test_onnx_gives_up_the_loop_for_what_takes_long(model: ModelVersion) -
     for limit, inline in ((0.0, False), (10.0, True)):
         backend = OnnxBackend(threads=1, inline_limit_s=limit)
         await backend.load(where)
-        assert backend.immediate(where, rows) is inline
+        assert (backend.predict_now(where, rows) is not None) is inline
         answer = asyncio.ensure_future(backend.predict(where, many, Call.within(5)))
         await asyncio.sleep(0)
         assert answer.done() is inline

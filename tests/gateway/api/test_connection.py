@@ -1,0 +1,259 @@
+"""On the wire: the door's own way and the application's say the same, to every kind of client."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from email.parser import BytesParser
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+from aiohttp import web
+
+from gateway.api.connection import Arrival
+from gateway.api.predict import PredictDoor
+from gateway.app import create_app, start
+from gateway.backends import MemoryBackend
+from gateway.config import Settings
+from gateway.errors import BackendError
+from gateway.models.rows import Outputs, Rows
+from tests.conftest import MIXED, MakeClient, write_model
+
+#: No JSON can be made of it.
+OPAQUE = np.array([object()])
+PAYLOAD = {"count": 2, "size": 0.5, "big": True, "name": "b"}
+
+
+class Wire:
+    """A raw connection to a gateway."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    def send(self, body: bytes, version: str = "1.1", **headers: str) -> None:
+        lines = [f"POST /v1/predict HTTP/{version}", "Host: x", f"Content-Length: {len(body)}"]
+        lines += ["Content-Type: application/json"]
+        lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+        self.writer.write("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
+
+    async def receive(self) -> tuple[str, dict[str, str], Any]:
+        """Status line, headers and decoded body of the next response."""
+        head = await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), 5)
+        status, _, rest = head.partition(b"\r\n")
+        headers = dict(BytesParser().parsebytes(rest).items())
+        body = await self.reader.readexactly(int(headers["Content-Length"]))
+        return status.decode(), headers, json.loads(body)
+
+    async def closed(self) -> bool:
+        return await asyncio.wait_for(self.reader.read(1), 5) == b""
+
+
+@pytest.fixture
+async def wire(make_client: MakeClient, mixed_repository: Path) -> Wire:
+    client = await make_client(mixed_repository)
+    url = client._base_url
+    assert url is not None
+    return Wire(*await asyncio.open_connection(url.host, url.port))
+
+
+async def test_a_connection_is_kept(wire: Wire) -> None:
+    for count in range(3):
+        wire.send(json.dumps(PAYLOAD | {"count": count}).encode())
+        status, headers, content = await wire.receive()
+        assert status == "HTTP/1.1 200 OK"
+        assert content["predictions"][0]["total"] == count + 100.5
+        assert content["request_id"] == headers["X-Request-Id"]
+        assert headers["Content-Type"] == "application/json"
+        assert headers["Date"].endswith("GMT")
+        assert "Connection" not in headers
+
+
+@pytest.mark.parametrize(
+    ("version", "headers", "kept"),
+    [
+        ("1.1", {"Connection": "close"}, False),
+        ("1.0", {}, False),
+        ("1.0", {"Connection": "keep-alive"}, True),
+    ],
+)
+async def test_other_kinds_of_client(
+    wire: Wire, version: str, headers: dict[str, str], kept: bool
+) -> None:
+    wire.send(json.dumps(PAYLOAD).encode(), version, **headers)
+    status, received, content = await wire.receive()
+    assert status == f"HTTP/{version} 200 OK"
+    assert content["predictions"][0]["total"] == 102.5
+    assert (received.get("Connection", "").lower() == "keep-alive") is kept
+    if not kept:
+        assert await wire.closed()
+
+
+async def test_pipelined_requests_are_answered_in_order(wire: Wire) -> None:
+    for count in range(20):
+        wire.send(json.dumps(PAYLOAD | {"count": count % 10}).encode(), X_Request_Id=f"r{count}")
+    for count in range(20):
+        _, headers, content = await wire.receive()
+        assert headers["X-Request-Id"] == f"r{count}"
+        assert content["predictions"][0]["total"] == count % 10 + 100.5
+
+
+async def test_bodies_that_come_in_pieces_and_answers_that_are_large(wire: Wire) -> None:
+    body = json.dumps({"instances": [PAYLOAD] * 5_000}).encode()
+    wire.send(body[:0])
+    status, _, content = await wire.receive()
+    assert status.startswith("HTTP/1.1 400")
+    head = f"POST /v1/predict HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n"
+    wire.writer.write(head.encode())
+    for first in range(0, len(body), 50_000):
+        wire.writer.write(body[first : first + 50_000])
+        await asyncio.sleep(0.001)
+    status, headers, content = await wire.receive()
+    assert status == "HTTP/1.1 200 OK"
+    assert len(content["predictions"]) == 5_000
+    assert int(headers["Content-Length"]) > 64 * 1024
+
+
+async def test_a_reader_who_is_slow_does_not_fill_memory(wire: Wire) -> None:
+    """Unread answers go aiohttp's way, which waits for the reader."""
+    body = json.dumps({"instances": [PAYLOAD] * 1_000}).encode()
+    for _ in range(100):
+        wire.send(body)
+    await asyncio.sleep(0.5)
+    for _ in range(100):
+        status, _, content = await wire.receive()
+        assert status == "HTTP/1.1 200 OK"
+        assert len(content["predictions"]) == 1_000
+
+
+class Started(NamedTuple):
+    """A gateway with a backend that can be made slow or made to fail."""
+
+    runner: web.AppRunner
+    backend: MemoryBackend
+
+    async def connect(self) -> Wire:
+        host, port = self.runner.addresses[0][:2]
+        wire = Wire(*await asyncio.open_connection(host, port))
+        wire.send(json.dumps(PAYLOAD).encode())  # the first goes the application's way
+        await wire.receive()
+        return wire
+
+
+def add_up(rows: Rows) -> Outputs:
+    total = np.add(rows.columns["count"], rows.columns["size"], dtype=np.float64)
+    return {"total": total, "named": rows.columns["name"]}
+
+
+@pytest.fixture
+async def started(tmp_path: Path) -> AsyncIterator[Started]:
+    backends: dict[str, Any] = {"memory": {"lineages": {"only": {}}}}
+    write_model(tmp_path / "mixed", MIXED | {"backends": backends})
+    backend = MemoryBackend(add_up)
+    settings = Settings(repository=str(tmp_path), request_timeout_s=0.5)
+    app = create_app(settings, {"memory": backend})
+    runner = await start(app, "127.0.0.1", 0)
+    yield Started(runner, backend)
+    await runner.cleanup()
+
+
+@pytest.fixture
+def taken(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Whether the door has taken each request that was offered to it."""
+    results: list[bool] = []
+
+    def take(door: PredictDoor, arrival: Arrival) -> bool:
+        results.append(original(door, arrival))
+        return results[-1]
+
+    original = PredictDoor.take
+    monkeypatch.setattr(PredictDoor, "take", take)
+    return results
+
+
+async def test_both_ways_answer_the_same(started: Started, taken: list[bool]) -> None:
+    wire = await started.connect()
+    bad = json.dumps(PAYLOAD | {"count": "x"}).encode()
+    good = json.dumps(PAYLOAD | {"count": 12}).encode()
+    for body, status in ((good, "200"), (bad, "422"), (b"{", "400")):
+        answers = []
+        for content_type in ("application/json", "application/json; charset=utf-8"):
+            head = f"POST /v1/predict HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
+            head += f"X-Request-Id: same\r\nContent-Type: {content_type}\r\n\r\n"
+            wire.writer.write(head.encode() + body)
+            line, headers, content = await wire.receive()
+            assert line.split()[1] == status
+            headers.pop("Server-Timing", None)
+            answers.append((line, headers, content))
+        assert answers[0] == answers[1]
+    assert taken == [True, False] * 3
+
+
+async def test_what_a_backend_fails_with_is_a_problem(started: Started, taken: list[bool]) -> None:
+    wire = await started.connect()
+    started.backend.fail = BackendError("memory", "it fell over")
+    wire.send(json.dumps(PAYLOAD).encode())
+    status, headers, content = await wire.receive()
+    assert status == "HTTP/1.1 502 Bad Gateway"
+    assert headers["Content-Type"] == "application/problem+json"
+    assert "it fell over" in content["detail"]
+    started.backend.fail, started.backend.delay = None, 5
+    wire.send(json.dumps(PAYLOAD).encode())
+    status, _, _ = await wire.receive()
+    assert status == "HTTP/1.1 504 Gateway Timeout"
+    started.backend.delay = 0
+    started.backend.predictor = lambda rows: {"total": rows.columns["count"], "named": OPAQUE}
+    wire.send(json.dumps(PAYLOAD).encode())
+    status, _, content = await wire.receive()
+    assert status == "HTTP/1.1 500 Internal Server Error"
+    assert "OPAQUE" not in json.dumps(content)
+    assert taken == [True] * 3
+
+
+async def test_refused_requests_in_a_pipeline_do_not_pile_up(
+    started: Started, taken: list[bool]
+) -> None:
+    wire = await started.connect()
+    bodies = [json.dumps(PAYLOAD | {"count": "x" if i % 10 else 1}).encode() for i in range(1_500)]
+    for body in bodies:
+        wire.send(body)
+    for i in range(1_500):
+        status, _, _ = await wire.receive()
+        assert status.split()[1] == ("422" if i % 10 else "200")
+    assert sum(taken) > 1_000
+
+
+async def test_a_client_who_leaves_gives_its_place_free(
+    started: Started, taken: list[bool]
+) -> None:
+    started.backend.delay = 0.2
+    wires = [await started.connect() for _ in range(4)]
+    started.backend.calls.clear()
+    taken.clear()  # each connect made a request, too
+    for wire in wires:
+        wire.send(json.dumps(PAYLOAD).encode())
+        await asyncio.sleep(0.02)  # the first is in flight, the others wait
+    for wire in wires[:3]:
+        wire.writer.transport.abort()
+    status, _, _ = await wires[3].receive()
+    assert status.startswith("HTTP/1.1 200")
+    assert started.backend.calls == [1, 1]
+    assert taken == [True] * 4
+
+
+async def test_stopping_waits_for_what_was_taken(started: Started, taken: list[bool]) -> None:
+    wire, idle = await started.connect(), await started.connect()
+    started.backend.delay = 0.2
+    wire.send(json.dumps(PAYLOAD).encode())
+    await asyncio.sleep(0.05)
+    stopped = asyncio.create_task(started.runner.cleanup())
+    status, _, content = await wire.receive()
+    assert status == "HTTP/1.1 200 OK"
+    assert content["predictions"][0]["total"] == 2.5
+    await stopped
+    assert await wire.closed()
+    assert await idle.closed()
+    assert taken == [True, True]  # idle's, and the one that was waited for
