@@ -46,7 +46,7 @@ class Results:
                 if array.dtype.kind != "f":
                     continue
                 finite = np.isfinite(array)
-                if not finite.all():
+                if np.count_nonzero(finite) < finite.size:  # .all() takes three times as long
                     rows = finite.reshape(len(array), -1).all(axis=1)
                     self._unfit[name] = np.logical_not(rows)
         return self._unfit

@@ -59,7 +59,8 @@ class Batcher:
         self._queue = Queue()
         self._in_flight: set[Place] = set()
         self._calls: set[asyncio.Task[None]] = set()
-        self._next: asyncio.Handle | None = None
+        self._next: asyncio.Handle | asyncio.Task[None] | None = None
+        self._answers_now = type(backend).predict_now is not Backend.predict_now
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at = 0.0
 
@@ -104,9 +105,9 @@ class Batcher:
 
     async def close(self) -> None:
         """Stop; requests that still wait are answered with :class:`BackendTimeout`."""
-        for handle in (self._next, self._alarm):
-            if handle is not None:
-                handle.cancel()
+        for scheduled in (self._next, self._alarm):
+            if scheduled is not None:
+                scheduled.cancel()
         stopping = BackendTimeout(self._target.backend, "the gateway is stopping")
         _fail([*self._queue, *self._in_flight], stopping)
         calls = list(self._calls)
@@ -125,30 +126,39 @@ class Batcher:
         delay = self._limits.max_queue_delay_ms / 1000
         if delay and self._queue.rows < self._max_rows:
             self._next = self._loop.call_later(delay, self._send_next)
-        else:
+        elif self._answers_now:
             self._next = self._loop.call_soon(self._send_next)
+        else:
+            self._next = self._start()
 
     def _send_next(self) -> None:
+        """Have the next batch answered here and now, or start a call."""
         self._next = None
+        if not self._answers_now:
+            self._next = self._start()
+            return
         batch = self._take()
         if not batch:
             return
-        rows = batch[0].rows if len(batch) == 1 else join([place.rows for place in batch])
+        rows = _rows(batch)
         started = time.perf_counter()
         try:
             outputs = self._backend.predict_now(self._target, rows)
         except Exception:
             outputs = None  # whose fault it was, the other way finds out
-        if outputs is not None:
+        if outputs is None:
+            self._start(batch)
+        else:
             self._settle(batch, rows, outputs, started)
-            self._go_on()
-            return
+        self._go_on()
+
+    def _start(self, batch: list[Place] | None = None) -> asyncio.Task[None]:
+        """Start a call, for this batch or for what waits by the time it begins."""
         self._free -= 1
-        self._in_flight.update(batch)
-        task = self._loop.create_task(self._send(batch, rows))
+        task = self._loop.create_task(self._send(batch))
         self._calls.add(task)
         task.add_done_callback(self._calls.discard)
-        self._go_on()
+        return task
 
     def _take(self) -> list[Place]:
         """The next batch: the oldest request, and those behind it that fit with it."""
@@ -161,10 +171,16 @@ class Batcher:
             batch.append(self._queue.take())
         return batch
 
-    async def _send(self, batch: list[Place], rows: Rows) -> None:
+    async def _send(self, batch: list[Place] | None) -> None:
         """One call for the whole batch; where it fails by a row's fault, one call per request."""
+        if batch is None:
+            self._next = None
+            batch = self._take()
+            self._go_on()  # there may be more than one call can take
+        self._in_flight.update(batch)
         try:
-            await self._call(batch, rows)
+            if batch:
+                await self._call(batch, _rows(batch))
         except BackendError as error:
             # Unreachable or late, it would be so for each request; an answer that is an error may
             # be the fault of one row, and its neighbours shall not pay for it.
@@ -252,6 +268,10 @@ class _Awaiting:
     def failed(self, error: Exception) -> None:
         if not self._future.done():
             self._future.set_exception(error)
+
+
+def _rows(batch: list[Place]) -> Rows:
+    return batch[0].rows if len(batch) == 1 else join([place.rows for place in batch])
 
 
 def _fail(places: Iterable[Place], error: Exception) -> None:

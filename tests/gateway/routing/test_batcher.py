@@ -118,6 +118,15 @@ async def test_several_calls_may_be_in_flight() -> None:
     await batcher.close()
 
 
+async def test_what_one_call_cannot_take_goes_with_the_next_free_one() -> None:
+    batcher, backend, _ = make(delay=0.05, concurrency=3, max_batch_size=2)
+    tasks = [asyncio.create_task(ask(batcher, i)) for i in range(7)]
+    await asyncio.sleep(0.02)
+    assert backend.calls == [2, 2, 2]
+    assert await asyncio.gather(*tasks) == [[2 * i] for i in range(7)]
+    await batcher.close()
+
+
 async def test_a_queue_delay_fills_batches() -> None:
     batcher, backend, _ = make(max_queue_delay_ms=30)
     tasks = []
