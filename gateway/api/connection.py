@@ -105,6 +105,7 @@ class Connection(web.RequestHandler):
         """Write the response to the request the door has taken; then the next has its turn."""
         if self._arrival is None or self.transport is None:
             return  # the client has gone
+        self._arrival.on_leave = None  # a cycle, which the garbage collector would have to find
         self._arrival = None
         self._finish()
         self.transport.write(_head(status, headers, len(body)) + body)

@@ -81,7 +81,9 @@ class PredictDoor:
         try:
             asked = self._validate(visit, target, arrival.body)
             asker = _Asker(arrival, asked, self._envelope)
-            arrival.on_leave = self._router.enqueue(target, asked.rows, asked.call, asker).leave
+            place = self._router.enqueue(target, asked.rows, asked.call, asker)
+            if not place.over:
+                arrival.on_leave = place.leave
         except Exception as error:
             refuse(arrival, visit, self._envelope, error)
         return True

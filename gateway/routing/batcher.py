@@ -61,6 +61,9 @@ class Batcher:
         self._calls: set[asyncio.Task[None]] = set()
         self._next: asyncio.Handle | asyncio.Task[None] | None = None
         self._answers_now = type(backend).predict_now is not Backend.predict_now
+        self._turn: asyncio.Handle | None = None
+        #: Whether the last batch answered in this thread was a single request.
+        self._lonely = False
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at = 0.0
 
@@ -98,8 +101,13 @@ class Batcher:
             raise BackendTimeout(self._target.backend, "the deadline passed before it was asked")
         place = Place(rows, call, asker)
         self._queue.add(place)
+        if self._turn is None and self._lonely and self._next is None and self._free:
+            # It may be the only one again, so it shall not wait for more. Should others come in
+            # this turn of the loop, they go together in the next.
+            self._turn = self._loop.call_soon(self._end_turn)
+            self._send_next()
         self._go_on()
-        if self._alarm is None or call.deadline < self._alarm_at:
+        if not place.over and (self._alarm is None or call.deadline < self._alarm_at):
             self._set_alarm(call.deadline)
         return place
 
@@ -115,11 +123,14 @@ class Batcher:
             call.cancel()
         await asyncio.gather(*calls, return_exceptions=True)
 
+    def _end_turn(self) -> None:
+        self._turn = None
+
     def _go_on(self) -> None:
         """See to it that the next batch is sent, where there is one and a call is free.
 
-        Not at once: all that has arrived by now is read first, and goes with it. An engine in this
-        thread thus lets others have their turn between two calls, too.
+        Not at once: all that has arrived by now is read first, and goes with it. And others have
+        their turn between two calls of an engine in this thread.
         """
         if self._next is not None or not self._queue or not self._free:
             return
@@ -140,6 +151,7 @@ class Batcher:
         batch = self._take()
         if not batch:
             return
+        self._lonely = len(batch) == 1 and not self._limits.max_queue_delay_ms
         rows = _rows(batch)
         started = time.perf_counter()
         try:
