@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 
 from aiohttp import web
 
-from gateway.api import health, models, predict
+from gateway.api import health, models, openapi, predict
 from gateway.api.connection import Runner
 from gateway.api.envelope import ENVELOPE, Envelope, middleware
 from gateway.api.state import ROUTER
@@ -38,6 +38,7 @@ def create_app(
             web.get("/healthz", health.healthz),
             web.get("/readyz", health.readyz),
             web.get("/metrics", health.metrics),
+            web.get(openapi.PATH, openapi.openapi),
         ]
     )
     app.cleanup_ctx.append(_lifespan)

@@ -230,6 +230,10 @@ class ConfigError(GatewayError):
 
 
 def shorten(value: object, limit: int = MAX_SENT_CHARS) -> str:
-    """An echo of a client's value, short enough for an error message or a log line."""
+    """An echo of a client's value, short enough for an error message or a log line.
+
+    Lone surrogates, which JSON can spell and UTF-8 cannot, are spelled out.
+    """
     text = value if isinstance(value, str) else repr(value)
-    return text if len(text) <= limit else text[:limit] + "…"
+    text = text if len(text) <= limit else text[:limit] + "…"
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -123,6 +123,11 @@ class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             low, high = self.range
             if not (math.isfinite(low) and math.isfinite(high) and low <= high):
                 raise ModelError(f"feature {self.name}: range {low}–{high} is not lowest, highest")
+            lowest, highest = self.limits
+            if not (lowest <= low and high <= highest):
+                raise ModelError(
+                    f"feature {self.name}: range {low}–{high} does not fit in {self.element}"
+                )
         if self.categories is not None:
             if self.type != "string":
                 raise ModelError(f"feature {self.name}: a {self.type} has no categories")

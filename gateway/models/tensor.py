@@ -29,7 +29,7 @@ class TensorError(ValueError):
 def json_type(feature: Feature) -> Any:
     """The type msgspec decodes a tensor to."""
     kind = "O" if feature.element == "string" else np.dtype(feature.element).kind
-    nested: Any = {"O": str, "f": float, "b": bool}.get(kind, int)
+    nested: Any = {"O": str, "f": float, "b": bool}.get(kind, int | float)
     for _ in feature.shape:
         nested = list[nested]
     return nested if kind == "O" or not feature.shape else nested | Raw
@@ -51,10 +51,13 @@ def to_array(feature: Feature, values: Sequence[Any]) -> Array:
         if not all(encodable(str(text)) for text in wide.ravel()):
             raise TensorError("is not valid Unicode")
         return wide
-    if feature.element != "bool" and wide.size:
-        low, high = feature.limits
-        if wide.dtype.kind not in "iuf" or not (low <= wide.min() and wide.max() <= high):
-            raise TensorError(f"does not fit in {feature.element}")
+    if feature.element == "bool" or not wide.size:
+        return wide.astype(feature.element)
+    if wide.dtype.kind == "f" and np.dtype(feature.element).kind != "f":
+        wide = _whole(values)
+    low, high = feature.limits
+    if wide.dtype.kind not in "iufO" or not (low <= wide.min() and wide.max() <= high):
+        raise TensorError(f"does not fit in {feature.element}")
     return wide.astype(feature.element)
 
 
@@ -65,6 +68,19 @@ def encodable(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def _whole(values: Sequence[Any]) -> Array:
+    """Whole numbers of which some are spelled 75.0, or lie on both sides of int64's end.
+
+    float64, which numpy makes of them, does not carry the large ones exactly.
+    """
+    exact: Any = np.array(values, dtype=object)
+    for value in exact.flat:
+        if type(value) is float and not value.is_integer():
+            raise TensorError("holds numbers that are not whole")
+    whole: Array = np.frompyfunc(int, 1, 1)(exact)
+    return whole
 
 
 def _from_raw(feature: Feature, value: Any) -> Array:

@@ -28,6 +28,8 @@ _MAX_ERRORS = 1_000
 _SHAPES = {rank: (-1,) + (1,) * (rank - 1) for rank in range(1, 9)}
 #: What a decoder raises at a body it refuses.
 _REFUSED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+#: What converting parsed JSON raises; the latter at lone surrogates in keys and categories.
+_UNFIT = (msgspec.ValidationError, UnicodeEncodeError)
 
 
 class Validator:
@@ -94,7 +96,7 @@ class Validator:
             detail = f"holds {count} rows"
             raise InvalidInput([FieldError("/instances", "instances", detail, allowed)])
         if not self._free_text:
-            with contextlib.suppress(msgspec.ValidationError, OverflowError, _SecondLook):
+            with contextlib.suppress(*_UNFIT, OverflowError, _SecondLook):
                 return self._rows(msgspec.convert(objects, self._record_list), pointer)
         errors: list[FieldError] = []
         table: list[list[Any]] = []
@@ -225,8 +227,8 @@ def _tensor(feature: Feature, value: object) -> tuple[str | None, Any]:
     try:
         decoded = msgspec.convert(value, json_type(feature))
         to_array(feature, [decoded])
-    except msgspec.ValidationError as error:
-        return f"does not fit: {error}", None
+    except _UNFIT as error:
+        return f"does not fit: {shorten(str(error))}", None
     except TensorError as error:
         return str(error), None
     return None, decoded
@@ -259,18 +261,26 @@ def _column(feature: Feature, values: Sequence[Any]) -> Array:
     if feature.type == "number":
         return np.array(values, dtype=np.float64)
     if feature.type == "integer":
-        column: Array = np.array(values)
-        if column.dtype.kind == "i":
-            return column
-        # Spelled 75.0 here and there: the whole column is float64 then. Or beyond int64.
-        whole: Any = column.astype(np.float64)
-        low, high = feature.limits
-        if not (low <= whole.min() and whole.max() < high and (whole == np.floor(whole)).all()):
-            raise _SecondLook(feature, "is not a whole number")
-        return column.astype(np.int64)
+        return _integers(feature, values)
     if feature.type == "tensor":
         try:
             return to_array(feature, values)
         except TensorError as error:
             raise _SecondLook(feature, str(error)) from error
     return np.array(values, dtype=bool if feature.type == "boolean" else object)
+
+
+def _integers(feature: Feature, values: Sequence[Any]) -> Array:
+    """int64; uint64 where the feature says so, because int64 cannot carry all of them."""
+    column: Array = np.array(values)
+    if column.dtype.kind == "i" and feature.element != "uint64":
+        return column
+    # Spelled 75.0 here and there, which makes float64 of the column, or beyond int64: value by
+    # value, because float64 does not carry the large ones exactly.
+    if any(type(value) is float and not value.is_integer() for value in values):
+        raise _SecondLook(feature, "is not a whole number")
+    whole = [int(value) for value in values]
+    low, high = feature.limits
+    if not (low <= min(whole) and max(whole) <= high):
+        raise _SecondLook(feature, f"does not fit in {feature.element}")
+    return np.array(whole, np.uint64 if feature.element == "uint64" else np.int64)

@@ -46,6 +46,7 @@ def mutated(path: str, value: Any) -> dict[str, Any]:
         ("features.0.range", [3, 1], "count"),
         ("features.0.range", [0, float("inf")], "count"),
         ("features.2.range", [0, 1], "big"),
+        ("features.0.range", [0, 2.0**63], "int64"),
         ("features.0.categories", ["x"], "count"),
         ("features.3.categories", [], "name"),
         ("features.3.categories", ["a", "a"], "name"),

@@ -1,0 +1,174 @@
+"""What the doors answer, as the OpenAPI document describes it: types, and from them schemas."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any, Literal
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from gateway.api.envelope import ID_HEADER
+from gateway.api.openapi_schemas import Schema
+from gateway.errors import BackendUnavailable, FieldError, GatewayError, InvalidInput
+from gateway.models.manifest import Feature, Output, Parity
+
+#: Every response has them.
+HEADERS = {
+    ID_HEADER: {
+        "description": "The request's id.",
+        "required": True,
+        "schema": {"type": "string"},
+    }
+}
+_REFERENCE = "#/components/schemas/{name}"
+
+
+class Problem(msgspec.Struct):
+    """An RFC 9457 problem document; ``detail`` names the field and what is allowed there."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    request_id: str
+    errors: list[FieldError] | UnsetType = UNSET
+    errors_omitted: int | UnsetType = UNSET
+    field: str | UnsetType = UNSET
+    allowed: list[str] | str | UnsetType = UNSET
+    sent: str | UnsetType = UNSET
+    backend: str | UnsetType = UNSET
+    limit_bytes: int | UnsetType = UNSET
+
+
+class ModelEntry(msgspec.Struct):
+    """A model in short; ``backends`` maps each backend to its lineages."""
+
+    name: str
+    description: str
+    versions: list[str]
+    backends: dict[str, list[str]]
+
+
+class Models(msgspec.Struct):
+    """What is served; ``failures`` says why a folder could not be read."""
+
+    models: list[ModelEntry]
+    failures: dict[str, str]
+
+
+class Model(msgspec.Struct):
+    """One version of a model in full; ``schema`` is the JSON Schema of one row."""
+
+    name: str
+    version: str
+    versions: list[str]
+    description: str
+    features: list[Feature]
+    outputs: list[Output]
+    backends: dict[str, list[str]]
+    out_of_range: Literal["warn", "reject"]
+    parity: Parity
+    schema: dict[str, Any]
+    example: dict[str, Any]
+
+
+class TargetEntry(msgspec.Struct):
+    """One lineage of a model at a backend, and why it is not ready."""
+
+    model: str
+    version: str
+    lineage: str
+    ready: bool
+    detail: str
+
+
+class BackendEntry(msgspec.Struct):
+    """A backend; ``stand_in`` names the stand-in that answers in its place, if one does."""
+
+    name: str
+    url: str | None
+    state: Literal["ready", "degraded", "down"]
+    required: bool
+    stand_in: str | None
+    last_error: str | None
+    last_error_at: str | None
+    models: list[TargetEntry]
+
+
+class Backends(msgspec.Struct):
+    """Every backend."""
+
+    backends: list[BackendEntry]
+
+
+class Alive(msgspec.Struct):
+    """The process answers."""
+
+    status: Literal["alive"]
+    version: str
+
+
+class Ready(msgspec.Struct):
+    """Every required backend has answered a warm-up prediction."""
+
+    status: Literal["ready"]
+
+
+class NotReady(msgspec.Struct):
+    """Why requests should not be sent here yet."""
+
+    status: Literal["not ready"]
+    reasons: list[str]
+
+
+def reference(kind: type[Any]) -> Schema:
+    """A reference to the schema of one of the types of :func:`schemas`."""
+    return {"$ref": _REFERENCE.format(name=kind.__name__)}
+
+
+def schemas() -> dict[str, Schema]:
+    """The schemas by type name."""
+    types = (Problem, Models, Model, Backends, Alive, Ready, NotReady)
+    _, named = msgspec.json.schema_components(types, ref_template=_REFERENCE)
+    for schema in named.values():
+        schema["description"] = inspect.cleandoc(schema.get("description", ""))
+    return named
+
+
+def response(
+    about: str, content: dict[str, Any], headers: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """A response with the header that all have, and these."""
+    shared = {name: {"$ref": f"#/components/headers/{name}"} for name in HEADERS}
+    return {"description": about, "headers": shared | (headers or {}), "content": content}
+
+
+def problems(*kinds: type[GatewayError]) -> dict[str, Any]:
+    """Responses by status; a bug can strike behind every door."""
+    every: tuple[type[GatewayError], ...] = (*kinds, GatewayError)
+    return {str(kind.status): {"$ref": f"#/components/responses/{kind.__name__}"} for kind in every}
+
+
+def problem(kind: type[GatewayError]) -> dict[str, Any]:
+    """The response of an error; its ``type`` is one of those that share the status."""
+    slugs = {known.slug for known in _family(GatewayError) if known.status == kind.status}
+    schema = reference(Problem) | {
+        "properties": {
+            "type": {"enum": sorted(f"urn:problem-type:gateway:{slug}" for slug in slugs)},
+            "status": {"const": kind.status},
+        },
+        "required": ["errors"] if kind is InvalidInput else [],
+    }
+    headers = {}
+    if issubclass(kind, BackendUnavailable):
+        headers["Retry-After"] = {
+            "description": "Seconds to wait before another try.",
+            "required": True,
+            "schema": {"type": "integer"},
+        }
+    return response(f"{kind.title}.", {"application/problem+json": {"schema": schema}}, headers)
+
+
+def _family(kind: type[GatewayError]) -> list[type[GatewayError]]:
+    return [kind, *(deeper for child in kind.__subclasses__() for deeper in _family(child))]
