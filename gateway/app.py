@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Mapping
 
 from aiohttp import web
 
-from gateway.api import health, models, openapi, predict
+from gateway.api import health, models, openapi, predict, routing
 from gateway.api.connection import Runner
 from gateway.api.envelope import ENVELOPE, Envelope, middleware
 from gateway.api.state import ROUTER
@@ -39,6 +40,8 @@ def create_app(
             web.get("/readyz", health.readyz),
             web.get("/metrics", health.metrics),
             web.get(openapi.PATH, openapi.openapi),
+            web.get("/v1/routing", routing.show),
+            web.get("/v1/shadow", routing.shadow),
         ]
     )
     app.cleanup_ctx.append(_lifespan)
@@ -60,4 +63,6 @@ async def _lifespan(app: web.Application) -> AsyncIterator[None]:
     async with app[ROUTER] as router:
         for reason in await router.unready():
             logger.warning("not ready: %s", reason)
+        following = asyncio.create_task(router.follow())
         yield
+        following.cancel()

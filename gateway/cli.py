@@ -1,5 +1,5 @@
-"""The ``gateway`` command: serve · predict · models · backends · settings, and what is installed
-beside it under the entry point group ``gateway.commands`` (``up``)."""
+"""The ``gateway`` command: serve · predict · models · backends · settings · route, and what is
+installed beside it under the entry point group ``gateway.commands`` (``up``)."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from rich.table import Table
 from gateway import __version__
 from gateway.config import describe, load
 from gateway.errors import GatewayError
+from gateway.route_cli import route
 
 app = typer.Typer(
     name="gateway",
@@ -25,6 +26,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+app.add_typer(route)
 
 _SETTINGS_HEAD = """# Settings
 

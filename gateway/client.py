@@ -33,10 +33,11 @@ async def get(url: str, path: str) -> Any:
 async def predict_here(settings: Settings, body: bytes, query: Mapping[str, str]) -> Any:
     """Answer as ``/v1/predict`` would, without a server."""
     async with open_router(settings) as router:
-        target = router.resolve(**query)
-        rows = target.model.validator.decode(body)
-        answer = await router.predict(target, rows, Call.within(settings.request_timeout_s))
-        return msgspec.to_builtins(prediction(target, rows, answer, new_request_id()))
+        identity = new_request_id()
+        targets = router.select(**query).targets({}, identity)
+        rows = targets[0].model.validator.decode(body)
+        answer = await router.predict(targets, rows, Call.within(settings.request_timeout_s))
+        return msgspec.to_builtins(prediction(rows, answer, identity))
 
 
 async def backends_here(settings: Settings) -> list[dict[str, Any]]:

@@ -50,6 +50,20 @@ class Settings(
             "of the model's manifest."
         ),
     ] = ""
+    routing_policy: Annotated[
+        str,
+        Meta(
+            description="File of the routing policy, followed while the gateway runs; empty takes "
+            "routing.yaml in the repository."
+        ),
+    ] = ""
+    reload_interval_s: Annotated[
+        float,
+        Meta(ge=0, description="Seconds between looks for new model versions; 0 never looks."),
+    ] = 1.0
+    versions_kept: Annotated[
+        Count, Meta(description="Newest versions of each model that stay loaded.")
+    ] = 2
     required_backends: Annotated[
         str,
         Meta(description="Comma-separated backends that must answer before /readyz says ready."),

@@ -203,8 +203,8 @@ class Overloaded(BackendUnavailable):
     title = "Too much is waiting"
     slug = "overloaded"
 
-    def __init__(self, backend: str, limit: int) -> None:
-        super().__init__(backend, f"{limit} rows wait for it already; try again in a moment")
+    def __init__(self, backend: str, reason: str) -> None:
+        super().__init__(backend, f"{reason}; try again in a moment")
 
 
 class BackendTimeout(BackendError):

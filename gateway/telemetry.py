@@ -85,7 +85,22 @@ class Telemetry:
             buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096),
             registry=self.registry,
         )
-        self.rows = Counter("gateway_rows", "Rows predicted.", per_target, registry=self.registry)
+        self.retries = Counter("gateway_retries", "x", per_target, registry=self.registry)
+        self.fallbacks = Counter(
+            "gateway_fallbacks", "x", ["model", "from", "to"], registry=self.registry
+        )
+        self.shadow_rows = Counter(
+            "gateway_shadow_rows", "x", ["model", "candidate", "outcome"], registry=self.registry
+        )
+        self.shadow_requests = Counter(
+            "gateway_shadow_requests",
+            "x",
+            ["model", "candidate", "outcome"],
+            registry=self.registry,
+        )
+        self.model_reloads = Counter(
+            "gateway_model_reloads", "x", ["model", "outcome"], registry=self.registry
+        )
         self.backend_ready = Gauge(
             "gateway_backend_ready",
             "1 while the target has answered its last check, else 0.",

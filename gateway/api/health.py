@@ -44,10 +44,15 @@ async def metrics(request: web.Request) -> web.Response:
 async def survey(router: Router) -> list[dict[str, Any]]:
     """The states of all targets, gathered by backend; the command line shows the same."""
     await router.health.refresh()
+    active = router.versions.active()
     report = []
     for name, backend in router.backends.items():
-        states = [s for s in router.health.states.values() if s.target.backend == name]
-        ready = [state.health.ready for state in states]
+        states = [
+            state
+            for target, state in router.health.states.items()
+            if target.backend == name and target in router.versions.lanes
+        ]
+        ready = [state.health.ready for state in states if state.target in active]
         failed = [state for state in states if state.last_error]
         last = max(failed, key=lambda state: state.last_error_at or "", default=None)
         report.append(
@@ -64,7 +69,10 @@ async def survey(router: Router) -> list[dict[str, Any]]:
                         "model": state.target.model.name,
                         "version": state.target.model.version,
                         "lineage": state.target.lineage,
+                        "active": state.target in active,
                         "ready": state.health.ready,
+                        "breaker": router.versions.lanes[state.target].breaker.state,
+                        "queued_rows": router.versions.lanes[state.target].queued_rows,
                         "detail": state.health.detail,
                     }
                     for state in states

@@ -39,7 +39,7 @@ def listing(repository: Repository) -> dict[str, Any]:
                 "backends": _lineages(newest),
             }
         )
-    return {"models": entries, "failures": repository.failures}
+    return {"models": entries, "failures": repository.failures | repository.refused}
 
 
 def description(entry: ModelVersion, repository: Repository) -> dict[str, Any]:

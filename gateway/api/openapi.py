@@ -14,7 +14,7 @@ import msgspec
 from aiohttp import web
 
 from gateway import __version__
-from gateway.api import health, models, predict
+from gateway.api import health, models, predict, routing
 from gateway.api.envelope import ID_HEADER
 from gateway.api.openapi_answers import (
     HEADERS,
@@ -24,6 +24,8 @@ from gateway.api.openapi_answers import (
     Models,
     NotReady,
     Ready,
+    Routing,
+    Shadows,
     problem,
     problems,
     reference,
@@ -45,7 +47,8 @@ from gateway.errors import (
 )
 from gateway.models.manifest import Manifest
 from gateway.models.repository import ModelVersion
-from gateway.routing.router import AUTO, Router
+from gateway.routing.policy import AUTO
+from gateway.routing.router import Router
 from gateway.telemetry import METRICS_CONTENT_TYPE
 
 PATH = "/openapi.json"
@@ -124,6 +127,8 @@ def document(router: Router) -> dict[str, Any]:
                 health.metrics,
                 {METRICS_CONTENT_TYPE.partition(";")[0]: {"schema": {"type": "string"}}},
             ),
+            "/v1/routing": _get(routing.show, _json(reference(Routing)), InvalidRequest),
+            "/v1/shadow": _get(routing.shadow, _json(reference(Shadows)), InvalidRequest),
             PATH: _get(openapi, _json({"type": "object", "required": ["openapi", "paths"]})),
         },
         "components": {
@@ -200,6 +205,13 @@ def _predict_parameters(router: Router) -> list[dict[str, Any]]:
         _version(router),
         _parameter("lineage", "query", trained, lineages),
         {"$ref": f"#/components/parameters/{ID_HEADER}"},
+        {
+            "name": predict.TIMEOUT_HEADER,
+            "in": "header",
+            "description": "Milliseconds the answer may take at most; "
+            f"{router.settings.request_timeout_s * 1000:g} where it says more or is not there.",
+            "schema": {"type": "number", "exclusiveMinimum": 0},
+        },
     ]
 
 

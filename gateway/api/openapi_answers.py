@@ -12,6 +12,9 @@ from gateway.api.envelope import ID_HEADER
 from gateway.api.openapi_schemas import Schema
 from gateway.errors import BackendUnavailable, FieldError, GatewayError, InvalidInput
 from gateway.models.manifest import Feature, Output, Parity
+from gateway.routing.breaker import BreakerState
+from gateway.routing.policy_document import ModelShape
+from gateway.routing.shadow_report import ShadowReport
 
 #: Every response has them.
 HEADERS = {
@@ -74,12 +77,18 @@ class Model(msgspec.Struct):
 
 
 class TargetEntry(msgspec.Struct):
-    """One lineage of a model at a backend, and why it is not ready."""
+    """One lineage of a model at a backend, and why it is not ready.
+
+    ``active`` is the one that answers where no version is asked for.
+    """
 
     model: str
     version: str
     lineage: str
+    active: bool
     ready: bool
+    breaker: BreakerState
+    queued_rows: int
     detail: str
 
 
@@ -100,6 +109,21 @@ class Backends(msgspec.Struct):
     """Every backend."""
 
     backends: list[BackendEntry]
+
+
+class Routing(msgspec.Struct):
+    """The routing policy in force; ``error`` is why newer content of its file is refused."""
+
+    path: str
+    digest: str
+    error: str | None
+    models: dict[str, ModelShape]
+
+
+class Shadows(msgspec.Struct):
+    """What each model's shadow has found."""
+
+    models: list[ShadowReport]
 
 
 class Alive(msgspec.Struct):
@@ -129,7 +153,7 @@ def reference(kind: type[Any]) -> Schema:
 
 def schemas() -> dict[str, Schema]:
     """The schemas by type name."""
-    types = (Problem, Models, Model, Backends, Alive, Ready, NotReady)
+    types = (Problem, Models, Model, Backends, Routing, Shadows, Alive, Ready, NotReady)
     _, named = msgspec.json.schema_components(types, ref_template=_REFERENCE)
     for schema in named.values():
         schema["description"] = inspect.cleandoc(schema.get("description", ""))

@@ -6,6 +6,7 @@ a core can serve.
 
 from __future__ import annotations
 
+import math
 import time
 from typing import Any
 
@@ -16,13 +17,17 @@ from gateway.api.connection import Arrival
 from gateway.api.envelope import ID_HEADER, VISIT, Envelope, Visit
 from gateway.api.state import query_parameters
 from gateway.backends.base import Call, Target
-from gateway.errors import UnsupportedMediaType
+from gateway.errors import InvalidRequest, UnsupportedMediaType, shorten
 from gateway.models.rows import Rows
 from gateway.routing.answer import Answer
 from gateway.routing.router import Router
+from gateway.routing.selection import Selection
+from gateway.routing.shadowing import Shadowing
 from gateway.telemetry import passed_on
 
 PATH = "/v1/predict"
+#: A client's own limit in milliseconds; the setting ``request_timeout_s`` bounds it.
+TIMEOUT_HEADER = "X-Request-Timeout-Ms"
 PARAMETERS = ("backend", "model", "version", "lineage")
 CONTENT_TYPE = "application/json"
 _MAX_KNOWN_QUERIES = 1_000
@@ -49,8 +54,9 @@ class PredictDoor:
     def __init__(self, router: Router, envelope: Envelope) -> None:
         self._router = router
         self._envelope = envelope
-        #: Targets by path and query as they were sent: clients repeat themselves.
-        self._known: dict[str, Target] = {}
+        #: Selections by path and query as they were sent: clients repeat themselves.
+        self._known: dict[str, Selection] = {}
+        router.on_change(self._known.clear)
 
     async def answer(self, request: web.BaseRequest, visit: Visit) -> web.StreamResponse:
         """Validate the body against the model's manifest and have the chosen backend answer.
@@ -58,11 +64,13 @@ class PredictDoor:
         Answers 200 with a :class:`Prediction`, one object of outputs per row; ``Server-Timing``
         says in milliseconds what took how long. Raises :class:`GatewayError`.
         """
-        visit.target = target = self._target(request)
+        self._select(request)  # what is wrong with the query is said before the body is read
         check_content_type(request)
-        asked = self._validate(visit, target, await request.read())
-        answer = await self._router.predict(target, asked.rows, asked.call)
+        body = await request.read()
+        asked = self._validate(visit, self._select(request), body)
+        answer = await self._router.predict(asked.targets, asked.rows, asked.call)
         headers, content = asked.content(answer)
+        self._router.shadowing.offer(asked.rows, answer, visit.identity, len(body))
         return web.Response(body=content, headers=headers)
 
     def wants(self, raw_path: str) -> bool:
@@ -77,45 +85,54 @@ class PredictDoor:
         ):
             return False
         visit = Visit(arrival, PATH)
-        visit.target = target = self._known[arrival.raw_path]
         try:
-            asked = self._validate(visit, target, arrival.body)
-            asker = _Asker(arrival, asked, self._envelope)
-            place = self._router.enqueue(target, asked.rows, asked.call, asker)
-            if not place.over:
-                arrival.on_leave = place.leave
+            asked = self._validate(visit, self._known[arrival.raw_path], arrival.body)
+            asker = _Asker(arrival, asked, self._envelope, self._router.shadowing)
+            ticket = self._router.enqueue(asked.targets, asked.rows, asked.call, asker)
+            if not ticket.over:
+                arrival.on_leave = ticket.leave
         except Exception as error:
             refuse(arrival, visit, self._envelope, error)
         return True
 
-    def _validate(self, visit: Visit, target: Target, body: bytes) -> _Asked:
+    def _validate(self, visit: Visit, selection: Selection, body: bytes) -> _Asked:
+        headers = visit.request.headers
+        targets = selection.targets(headers, visit.identity)
+        visit.target = targets[0]
         started = time.perf_counter()
-        rows = target.model.validator.decode(body)
+        rows = targets[0].model.validator.decode(body)
         validation_s = time.perf_counter() - started
-        headers = passed_on(visit.request.headers, visit.identity)
-        call = Call.within(self._router.settings.request_timeout_s, headers)
-        return _Asked(visit, target, rows, call, validation_s)
+        seconds = self._router.settings.request_timeout_s
+        if TIMEOUT_HEADER in headers:
+            seconds = min(seconds, timeout_s(headers[TIMEOUT_HEADER]))
+        call = Call.within(seconds, passed_on(headers, visit.identity))
+        return _Asked(visit, targets, rows, call, validation_s)
 
-    def _target(self, request: web.BaseRequest) -> Target:
-        target = self._known.get(request.raw_path)
-        if target is None:
-            target = self._router.resolve(**query_parameters(request, PARAMETERS))
+    def _select(self, request: web.BaseRequest) -> Selection:
+        selection = self._known.get(request.raw_path)
+        if selection is None:
+            selection = self._router.select(**query_parameters(request, PARAMETERS))
             if len(self._known) >= _MAX_KNOWN_QUERIES:
                 self._known.clear()
-            self._known[request.raw_path] = target
-        return target
+            self._known[request.raw_path] = selection
+        return selection
 
 
 class _Asked:
     """A valid request."""
 
-    __slots__ = ("_validation_s", "call", "rows", "target", "visit")
+    __slots__ = ("_validation_s", "call", "rows", "targets", "visit")
 
     def __init__(
-        self, visit: Visit, target: Target, rows: Rows, call: Call, validation_s: float
+        self,
+        visit: Visit,
+        targets: tuple[Target, ...],
+        rows: Rows,
+        call: Call,
+        validation_s: float,
     ) -> None:
         self.visit = visit
-        self.target = target
+        self.targets = targets
         self.rows = rows
         self.call = call
         self._validation_s = validation_s
@@ -124,6 +141,7 @@ class _Asked:
         """The response's headers and body."""
         identity = self.visit.identity
         results = answer.results
+        self.visit.target = results.target
         headers = {
             "Content-Type": CONTENT_TYPE,
             ID_HEADER: identity,
@@ -131,18 +149,21 @@ class _Asked:
             f"queue;dur={answer.queue_s * 1e3:.3f}, "
             f"backend;dur={results.backend_s * 1e3:.3f}, batch;desc={results.rows}",
         }
-        return headers, msgspec.json.encode(prediction(self.target, self.rows, answer, identity))
+        return headers, msgspec.json.encode(prediction(self.rows, answer, identity))
 
 
 class _Asker:
     """Hands a backend's answer to the client, see :class:`gateway.routing.queue.Asker`."""
 
-    __slots__ = ("_arrival", "_asked", "_envelope")
+    __slots__ = ("_arrival", "_asked", "_envelope", "_shadowing")
 
-    def __init__(self, arrival: Arrival, asked: _Asked, envelope: Envelope) -> None:
+    def __init__(
+        self, arrival: Arrival, asked: _Asked, envelope: Envelope, shadowing: Shadowing
+    ) -> None:
         self._arrival = arrival
         self._asked = asked
         self._envelope = envelope
+        self._shadowing = shadowing
 
     def answered(self, answer: Answer) -> None:
         try:
@@ -150,8 +171,12 @@ class _Asker:
         except Exception as error:
             self.failed(error)
             return
+        asked = self._asked
         self._arrival.respond(200, headers, content)
-        self._envelope.observe(self._asked.visit, 200)  # the client does not wait for this
+        # The client does not wait for what follows.
+        self._envelope.observe(asked.visit, 200)
+        size = len(self._arrival.body)
+        self._shadowing.offer(asked.rows, answer, asked.visit.identity, size)
 
     def failed(self, error: Exception) -> None:
         refuse(self._arrival, self._asked.visit, self._envelope, error)
@@ -181,8 +206,24 @@ def check_content_type(request: web.BaseRequest) -> None:
         raise UnsupportedMediaType(sent, [CONTENT_TYPE])
 
 
-def prediction(target: Target, rows: Rows, answer: Answer, identity: str) -> Prediction:
+def timeout_s(sent: str) -> float:
+    """``X-Request-Timeout-Ms`` in seconds; raises :class:`InvalidRequest`."""
+    try:
+        milliseconds = float(sent)
+    except ValueError:
+        milliseconds = 0.0
+    if not 0 < milliseconds < math.inf:
+        raise InvalidRequest(
+            f"{TIMEOUT_HEADER}: is {shorten(sent)!r}; allowed: a number of milliseconds above 0",
+            field=TIMEOUT_HEADER,
+            allowed="a number of milliseconds above 0",
+        )
+    return milliseconds / 1000
+
+
+def prediction(rows: Rows, answer: Answer, identity: str) -> Prediction:
     """The answer's body. A value that is not finite is null there and named in ``warnings``."""
+    target = answer.results.target
     warnings = rows.warnings
     if answer.unfit:
         warnings = warnings + [

@@ -64,13 +64,13 @@ class OnnxBackend(Backend):
     async def load(self, target: Target) -> None:
         options = target.parse(OnnxOptions)
         path = target.model.artifact(options.artifact)
-        graph = Graph(path, threads=1)
+        graph = await asyncio.to_thread(Graph, path, 1)
         graph.check_inputs({feature.name for feature in target.model.manifest.features})
         rows = target.model.validator.convert([target.model.manifest.example])
         try:
             call_s = await asyncio.to_thread(_seconds, graph, rows)
             if call_s > self._inline_limit_s and self._threads != 1:
-                graph = Graph(path, self._threads)
+                graph = await asyncio.to_thread(Graph, path, self._threads)
                 call_s = await asyncio.to_thread(_seconds, graph, rows)
             many = join([rows] * _MANY_ROWS)
             many_s = await asyncio.to_thread(_seconds, graph, many)

@@ -8,6 +8,7 @@ Infinity for non-finite numbers.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from typing import Any, Self
 
@@ -35,7 +36,7 @@ class TFServingBackend(HTTPBackend):
         self._loaded: dict[Target, ServedModel] = {}
 
     async def load(self, target: Target) -> None:
-        self._loaded[target] = ServedModel.load(target)
+        self._loaded[target] = await asyncio.to_thread(ServedModel.load, target)
 
     async def predict(self, target: Target, rows: Rows, call: Call) -> Outputs:
         served = self._loaded[target]

@@ -8,6 +8,7 @@ asked of the server once per model.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
@@ -82,7 +83,7 @@ class TFServingGrpcBackend(Backend):
         return cls(settings.tfserving_url, settings.connect_timeout_s)
 
     async def load(self, target: Target) -> None:
-        self._loaded[target] = ServedModel.load(target)
+        self._loaded[target] = await asyncio.to_thread(ServedModel.load, target)
 
     async def predict(self, target: Target, rows: Rows, call: Call) -> Outputs:
         served = self._loaded[target]

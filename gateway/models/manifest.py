@@ -153,12 +153,15 @@ class Parity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Batching(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How requests are put together for one call to a backend.
 
-    ``max_batch_size`` and ``max_queue_size`` count rows. ``max_queue_delay_ms`` lets a batch wait
-    to fill up, for engines that are much faster on large ones; 0 never waits.
+    ``max_batch_size`` and ``max_queue_size`` count rows. ``max_queue_wait_ms`` bounds how long what
+    waits for a backend will take it: beyond that further requests are refused at once.
+    ``max_queue_delay_ms`` lets a batch wait to fill up, for engines that are much faster on large
+    ones; 0 never waits.
     """
 
     max_batch_size: Annotated[int, msgspec.Meta(ge=1)] = 256
     max_queue_size: Annotated[int, msgspec.Meta(ge=1)] = 50_000
+    max_queue_wait_ms: Annotated[float, msgspec.Meta(gt=0)] = 500.0
     max_queue_delay_ms: Annotated[float, msgspec.Meta(ge=0, le=1000)] = 0.0
 
 

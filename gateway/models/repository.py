@@ -37,11 +37,18 @@ class ModelVersion:
 
 
 class Repository:
-    """Models by name and version; ``failures`` says why a folder could not be read."""
+    """Models by name and version; ``failures`` says why a folder could not be read.
+
+    ``refused`` says why a version that was added later is not served; the others still are.
+    ``path`` is where it was read from, None where it was put together by hand.
+    """
 
     def __init__(self) -> None:
         self.models: dict[str, dict[str, ModelVersion]] = {}
         self.failures: dict[str, str] = {}
+        self.refused: dict[str, str] = {}
+        self.path: Path | None = None
+        self.max_instances = MAX_INSTANCES
 
     @classmethod
     def scan(cls, path: Path, max_instances: int = MAX_INSTANCES) -> Repository:
@@ -51,6 +58,7 @@ class Repository:
         :class:`ModelError` where there is nothing at ``path`` to serve.
         """
         repository = cls()
+        repository.path, repository.max_instances = path, max_instances
         if path.suffix == ".onnx" and path.is_file():
             repository.add(derive_manifest(path), "1", path.parent, max_instances)
             return repository
@@ -105,5 +113,13 @@ class Repository:
             raise NotFound("version", version, list(versions), f" of model {name}")
         return versions[version]
 
+    def remove(self, entry: ModelVersion) -> None:
+        """Take a version out; its model goes with the last."""
+        versions = self.models[entry.name]
+        del versions[entry.version]
+        if not versions:
+            del self.models[entry.name]
+
     def __iter__(self) -> Iterator[ModelVersion]:
-        return (entry for versions in self.models.values() for entry in versions.values())
+        models = list(self.models.values())
+        return (entry for versions in models for entry in list(versions.values()))

@@ -6,16 +6,19 @@ from typing import Any
 
 import numpy as np
 
+from gateway.backends.base import Target
 from gateway.models.rows import Array, Outputs
 
 
 class Results:
     """The outputs of one call to a backend. Conversions are made once for all its requests."""
 
-    __slots__ = ("_objects", "_unfit", "backend_s", "outputs", "rows")
+    __slots__ = ("_objects", "_unfit", "backend_s", "outputs", "rows", "target")
 
-    def __init__(self, outputs: Outputs, rows: int, backend_s: float) -> None:
+    def __init__(self, outputs: Outputs, target: Target, rows: int, backend_s: float) -> None:
         self.outputs = outputs
+        #: Who has answered.
+        self.target = target
         #: Rows that went in one call together.
         self.rows = rows
         #: Seconds the backend took for them.

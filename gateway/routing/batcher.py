@@ -7,6 +7,7 @@ up to ``concurrency``.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Iterable
 from functools import cached_property
@@ -17,7 +18,12 @@ from gateway.errors import BackendError, BackendTimeout, Overloaded
 from gateway.models.manifest import Batching
 from gateway.models.rows import Outputs, Rows, join
 from gateway.routing.answer import Answer, Results
-from gateway.routing.queue import Asker, Place, Queue
+from gateway.routing.queue import Asker, Awaiting, Place, Queue
+
+#: What a new call's time per row counts for in the mean.
+_NEW_SHARE = 0.2
+#: Seconds between looks whether everybody has been told; see :meth:`Batcher.finish`.
+_LOOK_S = 0.01
 
 
 class Observer(Protocol):
@@ -27,8 +33,8 @@ class Observer(Protocol):
         """A call was answered; its oldest request had waited ``waited_s`` seconds."""
         ...
 
-    def failed(self, error: BackendError) -> None:
-        """A call failed."""
+    def failed(self, error: BackendError, sent_at: float) -> None:
+        """A call that was sent at ``sent_at``, a :func:`time.monotonic` time, failed."""
         ...
 
 
@@ -37,7 +43,8 @@ class Batcher:
 
     ``limits.max_batch_size`` bounds the rows of a batch, and so does the backend where more would
     not pay (:meth:`Backend.max_rows`); a request with more goes alone. ``limits.max_queue_size``
-    bounds the rows that wait; beyond it :class:`Overloaded` is raised at once.
+    bounds the rows that wait, ``limits.max_queue_wait_ms`` how long what waits will take, reckoned
+    from the calls before; beyond either :class:`Overloaded` is raised at once.
     ``limits.max_queue_delay_ms`` lets a batch wait to fill up, for engines that are much faster on
     large ones; 0 never waits.
     """
@@ -47,7 +54,7 @@ class Batcher:
         backend: Backend,
         target: Target,
         limits: Batching,
-        observer: Observer,
+        observer: Observer | None,
         concurrency: int = 1,
     ) -> None:
         self._backend = backend
@@ -55,7 +62,9 @@ class Batcher:
         self._limits = limits
         self._max_rows = min(limits.max_batch_size, backend.max_rows(target))
         self._observer = observer
-        self._free = concurrency
+        self._free = self._concurrency = concurrency
+        #: Seconds a row has taken of late, the newest calls weighing most.
+        self._row_s = 0.0
         self._queue = Queue()
         self._in_flight: set[Place] = set()
         self._calls: set[asyncio.Task[None]] = set()
@@ -83,7 +92,7 @@ class Batcher:
         A caller that is cancelled gives its place in the queue free.
         """
         future: asyncio.Future[Answer] = self._loop.create_future()
-        place = self.enqueue(rows, call, _Awaiting(future))
+        place = self.enqueue(rows, call, Awaiting(future))
         try:
             return await future
         finally:
@@ -95,8 +104,8 @@ class Batcher:
         At the call's deadline it is told :class:`BackendTimeout`, whether its batch has come back
         or not. Raises :class:`Overloaded`, and :class:`BackendTimeout` past the deadline.
         """
-        if self._queue and self._queue.rows + rows.count > self._limits.max_queue_size:
-            raise Overloaded(self._target.backend, self._limits.max_queue_size)
+        if self._queue:
+            self._admit(rows.count)
         if call.remaining <= 0:
             raise BackendTimeout(self._target.backend, "the deadline passed before it was asked")
         place = Place(rows, call, asker)
@@ -111,6 +120,17 @@ class Batcher:
             self._set_alarm(call.deadline)
         return place
 
+    def refuse_waiting(self, error: BackendError) -> None:
+        """Tell all who wait, but not those in flight, that there will be no answer."""
+        _fail(list(self._queue), error)
+
+    async def finish(self, timeout_s: float) -> None:
+        """Wait until everybody has been told, ``timeout_s`` seconds at most."""
+        for _ in range(math.ceil(timeout_s / _LOOK_S)):
+            if not self._queue and not self._in_flight:
+                break
+            await asyncio.sleep(_LOOK_S)
+
     async def close(self) -> None:
         """Stop; requests that still wait are answered with :class:`BackendTimeout`."""
         for scheduled in (self._next, self._alarm):
@@ -122,6 +142,15 @@ class Batcher:
         for call in calls:
             call.cancel()
         await asyncio.gather(*calls, return_exceptions=True)
+
+    def _admit(self, rows: int) -> None:
+        """Raise :class:`Overloaded` where too much waits already."""
+        waiting = self._queue.rows
+        if waiting + rows > self._limits.max_queue_size:
+            raise Overloaded(self._target.backend, f"{waiting} rows wait for it already")
+        wait_s = waiting * self._row_s / self._concurrency
+        if wait_s * 1000 > self._limits.max_queue_wait_ms:
+            raise Overloaded(self._target.backend, f"what waits will take it {wait_s:.1f} s")
 
     def _end_turn(self) -> None:
         self._turn = None
@@ -223,22 +252,26 @@ class Batcher:
     async def _call(self, batch: list[Place], rows: Rows) -> None:
         first = batch[0].call
         deadline = max(place.call.deadline for place in batch)
-        started = time.perf_counter()
+        sent_at, started = time.monotonic(), time.perf_counter()
         try:
             outputs = await self._backend.predict(self._target, rows, Call(deadline, first.headers))
         except BackendError as error:
-            self._observer.failed(error)
+            if self._observer is not None:
+                self._observer.failed(error, sent_at)
             raise
         self._settle(batch, rows, outputs, started)
 
     def _settle(self, batch: list[Place], rows: Rows, outputs: Outputs, started: float) -> None:
-        results = Results(outputs, rows.count, time.perf_counter() - started)
+        seconds = time.perf_counter() - started
+        self._row_s += (seconds / rows.count - self._row_s) * _NEW_SHARE
+        results = Results(outputs, self._target, rows.count, seconds)
         start = 0
         for place in batch:
             stop = start + place.rows.count
             place.answer(Answer(results, start, stop, started - place.since))
             start = stop
-        self._observer.answered(results, started - batch[0].since)
+        if self._observer is not None:
+            self._observer.answered(results, started - batch[0].since)
 
     def _set_alarm(self, deadline: float) -> None:
         if self._alarm is not None:
@@ -263,23 +296,6 @@ class Batcher:
             self._set_alarm(min(left))
         detail = "it did not answer within the deadline"
         _fail(late, BackendTimeout(self._target.backend, detail))
-
-
-class _Awaiting:
-    """An asker that is a coroutine."""
-
-    __slots__ = ("_future",)
-
-    def __init__(self, future: asyncio.Future[Answer]) -> None:
-        self._future = future
-
-    def answered(self, answer: Answer) -> None:
-        if not self._future.done():  # cancelled this very moment
-            self._future.set_result(answer)
-
-    def failed(self, error: Exception) -> None:
-        if not self._future.done():
-            self._future.set_exception(error)
 
 
 def _rows(batch: list[Place]) -> Rows:

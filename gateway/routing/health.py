@@ -48,17 +48,29 @@ class HealthMonitor:
         state = self.states[target] = TargetState(target)
         return state
 
+    def remove(self, target: Target) -> None:
+        """Watch a target no longer."""
+        self.states.pop(target, None)
+
+    async def probe(self, target: Target) -> Health:
+        """Check one target now, with a warm-up prediction whatever it was before."""
+        state = self.states[target]
+        state.health = Health(False, state.health.detail, state.health.stand_in)
+        await self._check(state)
+        return state.health
+
     def note_failure(self, target: Target, error: BackendError) -> None:
         """A prediction failed: the target is not ready until it answers a warm-up again."""
-        state = self.states[target]
-        state.note_error(error)
-        state.health = Health(False, error.detail, state.health.stand_in)
+        state = self.states.get(target)
+        if state is not None:
+            state.note_error(error)
+            state.health = Health(False, error.detail, state.health.stand_in)
 
     async def refresh(self) -> Iterable[TargetState]:
         """All states, checked anew unless that was done a moment ago."""
         async with self._lock:
             if time.monotonic() - self._checked_at >= self._max_age:
-                await asyncio.gather(*map(self._check, self.states.values()))
+                await asyncio.gather(*map(self._check, list(self.states.values())))
                 self._checked_at = time.monotonic()
         return self.states.values()
 

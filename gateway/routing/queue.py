@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -25,6 +26,36 @@ class Asker(Protocol):
     def failed(self, error: Exception) -> None:
         """There will be no answer."""
         ...
+
+
+class Ticket(Protocol):
+    """A request that was taken."""
+
+    @property
+    def over(self) -> bool:
+        """Whether the asker was told, or has left."""
+        ...
+
+    def leave(self) -> None:
+        """Nobody waits for the answer any longer."""
+        ...
+
+
+class Awaiting:
+    """An asker that is a coroutine."""
+
+    __slots__ = ("_future",)
+
+    def __init__(self, future: asyncio.Future[Answer]) -> None:
+        self._future = future
+
+    def answered(self, answer: Answer) -> None:
+        if not self._future.done():  # cancelled this very moment
+            self._future.set_result(answer)
+
+    def failed(self, error: Exception) -> None:
+        if not self._future.done():
+            self._future.set_exception(error)
 
 
 class Place:

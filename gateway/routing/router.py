@@ -1,26 +1,30 @@
-"""Which backend answers a request, and the one place where a backend is called."""
+"""Which backend answers a request, and the one place where backends are called."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Self
 
 from gateway.backends import ADAPTERS
 from gateway.backends.base import Backend, Call, Target
 from gateway.config import Settings
-from gateway.errors import BackendError, BackendUnavailable, ModelError, NotFound
-from gateway.models.repository import ModelVersion, Repository
+from gateway.errors import BackendUnavailable
+from gateway.models.repository import Repository
 from gateway.models.rows import Rows
-from gateway.routing.answer import Answer, Results
-from gateway.routing.batcher import Batcher
+from gateway.routing.answer import Answer
+from gateway.routing.attempt import Attempt
+from gateway.routing.budget import RetryBudget
 from gateway.routing.health import HealthMonitor
-from gateway.routing.queue import Asker, Place
+from gateway.routing.lane import Lane
+from gateway.routing.offers import offers_of
+from gateway.routing.policy_file import PolicyFile, policy_path
+from gateway.routing.queue import Asker, Awaiting, Ticket
+from gateway.routing.selection import Selection, select
+from gateway.routing.shadowing import Shadowing
+from gateway.routing.versions import Versions
 from gateway.telemetry import Telemetry
-
-#: ``?backend=`` that leaves the choice to the gateway.
-AUTO = "auto"
 
 
 class Router:
@@ -28,7 +32,8 @@ class Router:
 
     Use as an async context manager: entering loads every target of the repository, leaving closes
     the backends. A target that cannot be loaded is kept with its reason and answers 503, the
-    others are served.
+    others are served. :meth:`follow` keeps it up to date with the policy's file and the
+    repository's folder.
     """
 
     def __init__(
@@ -52,133 +57,118 @@ class Router:
             self.backends, settings.health_timeout_s, settings.health_max_age_s
         )
         self.telemetry = telemetry or Telemetry()
-        self._batchers: dict[Target, Batcher] = {}
-        self._targets: dict[ModelVersion, dict[str, dict[str, Target]]] = {}
+        self.versions = Versions(
+            repository, self.backends, self._make_lane, settings, self.telemetry, self._change
+        )
+        self.policy = PolicyFile(
+            policy_path(settings), lambda: offers_of(repository), lambda _: self._change()
+        )
+        self.shadowing = Shadowing(self.versions, self.telemetry)
+        self._budget = RetryBudget()
+        self._listeners: list[Callable[[], None]] = []
 
     async def __aenter__(self) -> Self:
-        for model in self.repository:
-            offers = self._targets[model] = {}
-            for name, spec in model.manifest.backends.items():
-                if name not in self.backends:
-                    known = ", ".join(self.backends) or "none"
-                    self.repository.failures[model.name] = (
-                        f"backend {name!r} has no adapter; there is: {known}"
-                    )
-                    continue
-                offers[name] = {
-                    lineage: Target(name, model, lineage, options)
-                    for lineage, options in spec.lineages.items()
-                }
-                for target in offers[name].values():
-                    await self._load(target)
+        await self.versions.load()
+        self.policy.load()
+        self._change()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        for target, batcher in self._batchers.items():
-            await batcher.close()
-            await self.backends[target.backend].unload(target)
+        await self.shadowing.close()
+        await self.versions.close()
         await asyncio.gather(*(backend.close() for backend in self.backends.values()))
 
-    def resolve(
+    def on_change(self, listener: Callable[[], None]) -> None:
+        """Have ``listener`` called whenever selections no longer hold."""
+        self._listeners.append(listener)
+
+    def select(
         self,
         model: str | None = None,
         version: str | None = None,
         backend: str | None = None,
         lineage: str | None = None,
-    ) -> Target:
-        """The target of a request; raises :class:`NotFound` listing what there is.
+    ) -> Selection:
+        """What a request's query means; raises :class:`NotFound` listing what there is.
 
-        Without ``backend`` (or with ``auto``) the default backend answers, and without
-        ``lineage`` the backend's first; a lineage alone picks the first backend that has it.
+        See :func:`gateway.routing.selection.select`. Without ``version`` each backend answers with
+        the newest one it is ready for.
         """
         entry = self.repository.get(model, version)
-        offers = self._targets[entry]
-        where = f" of model {entry.name}"
-        if backend is None or backend == AUTO:
-            able = [name for name, lineages in offers.items() if lineage in (None, *lineages)]
-            if not able:
-                known = dict.fromkeys(name for lineages in offers.values() for name in lineages)
-                raise NotFound("lineage", lineage or "", list(known), where)
-            preferred = self.settings.default_backend
-            backend = preferred if preferred in able else able[0]
-        elif backend not in offers:
-            raise NotFound("backend", backend, [*offers, AUTO], where)
-        lineages = offers[backend]
-        if lineage is None:
-            return next(iter(lineages.values()))
-        if lineage not in lineages:
-            raise NotFound("lineage", lineage, list(lineages), f" of backend {backend}")
-        return lineages[lineage]
+        offered = self.versions.pinned(entry) if version else self.versions.newest(entry.name)
+        policy = self.policy.policy.of(entry.name)
+        preferred = self.settings.default_backend
+        return select(entry, offered, policy, preferred, backend, lineage)
 
-    async def predict(self, target: Target, rows: Rows, call: Call) -> Answer:
-        """Have the target's backend answer; raises :class:`BackendError` or a subclass."""
-        return await self._batcher(target).submit(rows, call)
+    async def predict(self, targets: tuple[Target, ...], rows: Rows, call: Call) -> Answer:
+        """Have the first target that can answer; raises :class:`BackendError` or a subclass."""
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        ticket = self.enqueue(targets, rows, call, Awaiting(future))
+        try:
+            return await future
+        finally:
+            ticket.leave()
 
-    def enqueue(self, target: Target, rows: Rows, call: Call, asker: Asker) -> Place:
-        """The same for those who cannot await; see :meth:`Batcher.enqueue`."""
-        return self._batcher(target).enqueue(rows, call, asker)
+    def enqueue(self, targets: tuple[Target, ...], rows: Rows, call: Call, asker: Asker) -> Ticket:
+        """The same for those who cannot await: ``asker`` is told, maybe before this returns.
 
-    def _batcher(self, target: Target) -> Batcher:
-        state = self.health.states[target]
-        if state.load_error is not None:
-            raise BackendUnavailable(target.backend, f"not loaded: {state.load_error}")
-        return self._batchers[target]
+        Raises :class:`BackendError`, and then the asker is told nothing.
+        """
+        lanes = self.versions.lanes
+        try:
+            ways = [lanes[target] for target in targets]
+        except KeyError:
+            raise BackendUnavailable(
+                targets[0].backend, "this version is no longer served"
+            ) from None
+        if len(ways) == 1 and ways[0].local:
+            return ways[0].enqueue(rows, call, asker)
+        attempt = Attempt(ways, rows, call, asker, self._budget, self)
+        attempt.start()
+        return attempt
 
     async def unready(self) -> list[str]:
         """Why the gateway is not ready; empty when it is."""
         reasons = [f"{name}: {reason}" for name, reason in self.repository.failures.items()]
         required = self.settings.required
-        served = {target.backend for target in self.health.states}
+        await self.health.refresh()
+        active = self.versions.active()
+        served = {target.backend for target in active}
         reasons += [f"{name}: no model is served by it" for name in sorted(required - served)]
-        for state in await self.health.refresh():
-            target = state.target
-            if target.backend in required and not state.health.ready:
+        for target in active:
+            health = self.health.states[target].health
+            if target.backend in required and not health.ready:
                 reasons.append(
                     f"{target.backend}: {target.model.name} version {target.model.version} "
-                    f"({target.lineage}): {state.health.detail}"
+                    f"({target.lineage}): {health.detail}"
                 )
         return reasons
 
-    async def _load(self, target: Target) -> None:
-        state = self.health.add(target)
-        try:
-            await self.backends[target.backend].load(target)
-        except ModelError as error:
-            state.load_error = error.detail
-            state.note_error(error)
-            return
-        backend = self.backends[target.backend]
-        self._batchers[target] = Batcher(
-            backend,
-            target,
-            target.model.manifest.batching,
-            _Watch(target, self.health, self.telemetry),
-            backend.concurrency if backend.url is None else self.settings.remote_concurrency,
-        )
-
-
-class _Watch:
-    """Keeps health and metrics up to date with what one target answers."""
-
-    def __init__(self, target: Target, health: HealthMonitor, telemetry: Telemetry) -> None:
-        self._target = target
-        self._health = health
+    def retried(self, target: Target) -> None:
+        """See :class:`gateway.routing.attempt.Watcher`."""
         names = (target.model.name, target.backend, target.lineage)
-        self._rows = telemetry.rows.labels(*names)
-        self._batch_rows = telemetry.batch_rows.labels(*names)
-        self._backend_seconds = telemetry.backend_seconds.labels(*names)
-        self._queue_seconds = telemetry.queue_seconds.labels(*names)
+        self.telemetry.retries.labels(*names).inc()
 
-    def answered(self, results: Results, waited_s: float) -> None:
-        """See :class:`gateway.routing.batcher.Observer`."""
-        self._rows.inc(results.rows)
-        self._batch_rows.observe(results.rows)
-        self._backend_seconds.observe(results.backend_s)
-        self._queue_seconds.observe(waited_s)
+    def fell_back(self, failed: Target, target: Target) -> None:
+        """See :class:`gateway.routing.attempt.Watcher`."""
+        self.telemetry.fallbacks.labels(target.model.name, failed.backend, target.backend).inc()
 
-    def failed(self, error: BackendError) -> None:
-        """See :class:`gateway.routing.batcher.Observer`."""
-        self._health.note_failure(self._target, error)
+    def _make_lane(self, target: Target) -> Lane:
+        backend = self.backends[target.backend]
+        return Lane(target, backend, self.health, self.telemetry, self.settings)
+
+    def _change(self) -> None:
+        """The policy or the versions have changed."""
+        self.shadowing.update(self.policy.policy)
+        for listener in self._listeners:
+            listener()
+
+    async def follow(self) -> None:
+        """Follow the policy's file and the repository's folder, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.policy.follow())
+            if self.settings.reload_interval_s:
+                group.create_task(self.versions.follow(self.settings.reload_interval_s))
 
 
 def open_router(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,8 @@ class Seen:
         assert waited_s >= 0
         self.batches.append(results.rows)
 
-    def failed(self, error: BackendError) -> None:
+    def failed(self, error: BackendError, sent_at: float) -> None:
+        assert sent_at <= time.monotonic()
         self.errors.append(error)
 
 

@@ -44,16 +44,16 @@ def router(tmp_path: Path, **settings: Any) -> Router:
         ({"backend": "second", "lineage": "jax"}, ("second", "jax")),
     ],
 )
-async def test_resolve(tmp_path: Path, query: dict[str, str], expected: tuple[str, str]) -> None:
+async def test_select(tmp_path: Path, query: dict[str, str], expected: tuple[str, str]) -> None:
     async with router(tmp_path) as routed:
-        target = routed.resolve(**query)
+        (target,) = routed.select(**query).fixed[:1]
         assert (target.backend, target.lineage) == expected
 
 
 async def test_the_default_backend_is_a_setting(tmp_path: Path) -> None:
     async with router(tmp_path, default_backend="second") as routed:
-        assert routed.resolve().backend == "second"
-        assert routed.resolve(lineage="pytorch").backend == "first"
+        assert routed.select().fixed[0].backend == "second"
+        assert routed.select(lineage="pytorch").fixed[0].backend == "first"
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ async def test_unknown_names_list_what_there_is(
 ) -> None:
     async with router(tmp_path) as routed:
         with pytest.raises(NotFound) as caught:
-            routed.resolve(**query)
+            routed.select(**query)
     assert caught.value.members == {"field": field, "allowed": allowed}
 
 
@@ -84,7 +84,7 @@ async def test_readiness_follows_the_required_backends(tmp_path: Path) -> None:
         (target, *_) = [t for t in routed.health.states if t.backend == "second"]
         rows = target.model.validator.convert([target.model.manifest.example])
         with pytest.raises(BackendError):
-            await routed.predict(target, rows, Call.within(1))
+            await routed.predict((target,), rows, Call.within(1))
         assert any("it is gone" in reason for reason in await routed.unready())
         second.fail = None
         assert await routed.unready() == []
@@ -107,11 +107,11 @@ async def test_a_required_backend_must_serve_something(tmp_path: Path) -> None:
 async def test_a_model_that_fails_to_load_is_never_ready(mixed_repository: Path) -> None:
     (mixed_repository / "mixed" / "1" / "mixed.onnx").write_bytes(b"broken")
     async with open_router(Settings(repository=str(mixed_repository))) as routed:
-        target = routed.resolve()
+        (target,) = routed.select().fixed
         assert await routed.unready()
         rows = target.model.validator.convert([target.model.manifest.example])
         with pytest.raises(BackendUnavailable, match=r"mixed\.onnx"):
-            await routed.predict(target, rows, Call.within(1))
+            await routed.predict((target,), rows, Call.within(1))
         assert await routed.unready()
 
 

@@ -1,0 +1,131 @@
+"""One target in service: its queue, its breaker, and what is known of its health."""
+
+from __future__ import annotations
+
+import math
+
+from gateway.backends.base import Backend, Call, Target
+from gateway.config import Settings
+from gateway.errors import BackendError, BackendTimeout, BackendUnavailable, ModelError
+from gateway.models.rows import Rows
+from gateway.routing.answer import Results
+from gateway.routing.batcher import Batcher, Observer
+from gateway.routing.breaker import Breaker, BreakerState
+from gateway.routing.health import HealthMonitor
+from gateway.routing.queue import Asker, Place
+from gateway.telemetry import Telemetry
+
+
+class Lane:
+    """Everything a request of one target goes through; see :meth:`open` and :meth:`enqueue`.
+
+    The breaker counts what says that a server is gone or hangs. An answer that is an error may be
+    the fault of one row, and no client shall be able to stop a backend with a bad one; an engine in
+    this process cannot be gone.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        backend: Backend,
+        health: HealthMonitor,
+        telemetry: Telemetry,
+        settings: Settings,
+    ) -> None:
+        self.target = target
+        self.backend = backend
+        self._health = health
+        self._settings = settings
+        self._batcher: Batcher | None = None
+        self._why_not = "it is not loaded yet"
+        self.breaker = Breaker(
+            self.ready, probe_timeout_s=2 * settings.health_timeout_s, on_change=self._changed
+        )
+        names = (target.model.name, target.backend, target.lineage)
+        self._batch_rows = telemetry.batch_rows.labels(*names)
+        self._backend_seconds = telemetry.backend_seconds.labels(*names)
+        self._queue_seconds = telemetry.queue_seconds.labels(*names)
+
+    @property
+    def local(self) -> bool:
+        """Whether the engine is in this process."""
+        return self.backend.url is None
+
+    @property
+    def queued_rows(self) -> int:
+        """Rows that wait now."""
+        return 0 if self._batcher is None else self._batcher.queued_rows
+
+    async def open(self) -> None:
+        """Load the target; raises :class:`ModelError`, which is then what requests are told."""
+        state = self._health.add(self.target)
+        try:
+            await self.backend.load(self.target)
+        except ModelError as error:
+            state.load_error = error.detail
+            state.note_error(error)
+            self._why_not = f"not loaded: {error.detail}"
+            raise
+        self._batcher = self.make_batcher(self)
+
+    async def ready(self) -> bool:
+        """Whether it answers a warm-up prediction now."""
+        return (await self._health.probe(self.target)).ready
+
+    def make_batcher(self, observer: Observer | None = None) -> Batcher:
+        """A queue for the loaded target, of which ``observer`` is told."""
+        concurrency = self.backend.concurrency if self.local else self._settings.remote_concurrency
+        limits = self.target.model.manifest.batching
+        return Batcher(self.backend, self.target, limits, observer, concurrency)
+
+    async def close(self) -> None:
+        """Stop probing, answer who still waits, and free what was loaded."""
+        self._why_not = "this version is no longer served"
+        await self.breaker.close()
+        batcher, self._batcher = self._batcher, None
+        if batcher is not None:
+            await batcher.close()
+        self._health.remove(self.target)
+        await self.backend.unload(self.target)
+
+    async def retire(self) -> None:
+        """Take no more requests, finish those there are, then close."""
+        self._why_not = "this version is no longer served"
+        batcher, self._batcher = self._batcher, None
+        if batcher is not None:
+            await batcher.finish(self._settings.request_timeout_s)
+            await batcher.close()
+        await self.close()
+
+    def enqueue(self, rows: Rows, call: Call, asker: Asker) -> Place:
+        """See :meth:`Batcher.enqueue`; raises :class:`BackendUnavailable` while it is closed."""
+        if self._batcher is None:
+            raise BackendUnavailable(self.target.backend, self._why_not)
+        if not self.breaker.allow():
+            raise self._open_error()
+        return self._batcher.enqueue(rows, call, asker)
+
+    def answered(self, results: Results, waited_s: float) -> None:
+        """See :class:`gateway.routing.batcher.Observer`."""
+        self.breaker.succeeded()
+        self._batch_rows.observe(results.rows)
+        self._backend_seconds.observe(results.backend_s)
+        self._queue_seconds.observe(waited_s)
+
+    def failed(self, error: BackendError, sent_at: float) -> None:
+        """See :class:`gateway.routing.batcher.Observer`."""
+        self._health.note_failure(self.target, error)
+        if not self.local and isinstance(error, BackendUnavailable | BackendTimeout):
+            self.breaker.failed(sent_at)
+
+    def _changed(self, state: BreakerState) -> None:
+        if state is BreakerState.OPEN and self._batcher is not None:
+            self._batcher.refuse_waiting(self._open_error())
+
+    def _open_error(self) -> BackendUnavailable:
+        last = self._health.states[self.target].last_error or "it failed"
+        error = BackendUnavailable(
+            self.target.backend, f"it is left alone for a moment, because it kept failing: {last}"
+        )
+        error.retry_after_s = max(1, math.ceil(self.breaker.retry_after_s))
+        return error

@@ -1,0 +1,313 @@
+"""The model versions in service: loaded beside each other, swapped, and given up again."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+
+from gateway.backends.base import Call, Target
+from gateway.config import Settings
+from gateway.errors import GatewayError, ModelError
+from gateway.models.manifest import MANIFEST_NAME
+from gateway.models.repository import ModelVersion, Repository
+from gateway.models.rows import Outputs
+from gateway.routing.lane import Lane
+from gateway.telemetry import Telemetry, logger
+
+#: Targets by lineage by backend.
+Offered = dict[str, dict[str, Target]]
+#: What differs once something in a repository has changed: size and time by path.
+Listing = Mapping[str, tuple[int, int]]
+
+
+class Versions:
+    """Keeps a lane for every target of the newest versions of each model.
+
+    ``settings.versions_kept`` of them stay loaded. Where no version is asked for, each backend and
+    lineage answers with the newest version that is ready there; so a new version comes into force
+    at the engine of this process first, and at a server once that has it, too. ``on_change`` is
+    called when any of this has changed.
+    """
+
+    def __init__(
+        self,
+        repository: Repository,
+        backends: Collection[str],
+        make_lane: Callable[[Target], Lane],
+        settings: Settings,
+        telemetry: Telemetry,
+        on_change: Callable[[], None],
+    ) -> None:
+        self.repository = repository
+        self.lanes: dict[Target, Lane] = {}
+        self._backends = backends
+        self._make_lane = make_lane
+        self._settings = settings
+        self._telemetry = telemetry
+        self._on_change = on_change
+        self._offered: dict[ModelVersion, Offered] = {}
+        #: Targets that may answer where no version is asked for.
+        self._ready: set[Target] = set()
+        self._newest: dict[str, Offered] = {}
+        self._listing: Listing | None = None
+        self._retiring: set[asyncio.Task[None]] = set()
+
+    async def load(self) -> None:
+        """Load the newest versions; a target that cannot be loaded is kept with its reason."""
+        self._listing = await asyncio.to_thread(_list, self.repository.path)
+        for versions in list(self.repository.models.values()):
+            for entry in _newest_first(versions)[self._settings.versions_kept :]:
+                self.repository.remove(entry)
+        for entry in self.repository:
+            lanes = self._open(entry)
+            for lane in lanes:
+                with suppress(ModelError):
+                    await lane.open()
+                    self._ready.add(lane.target)
+        self._choose()
+
+    async def close(self) -> None:
+        """Close all lanes."""
+        for task in self._retiring:
+            task.cancel()
+        await asyncio.gather(*self._retiring, return_exceptions=True)
+        for lane in self.lanes.values():
+            await lane.close()
+
+    def pinned(self, entry: ModelVersion) -> Offered:
+        """The targets of one version."""
+        return self._offered[entry]
+
+    def newest(self, model: str) -> Offered:
+        """The targets that answer where no version is asked for."""
+        return self._newest[model]
+
+    def active(self) -> list[Target]:
+        """These targets of all models."""
+        return [
+            target
+            for offered in self._newest.values()
+            for lineages in offered.values()
+            for target in lineages.values()
+        ]
+
+    async def follow(self, interval_s: float) -> None:
+        """Take up and give up versions as the repository's folder changes, until cancelled."""
+        while True:
+            await asyncio.sleep(interval_s)
+            try:
+                await self.refresh()
+            except Exception:
+                # An end of following would go unnoticed; this does not.
+                logger.exception("the model repository could not be followed")
+
+    async def refresh(self) -> None:
+        """Bring what is served in line with the repository's folder."""
+        listing = await asyncio.to_thread(_list, self.repository.path)
+        changed = False
+        if listing != self._listing and self.repository.path is not None:
+            self._listing = listing
+            changed = await self._update(self.repository.path)
+        changed |= await self._promote()
+        if changed:
+            self._choose()
+            self._on_change()
+
+    async def _update(self, path: Path) -> bool:
+        """Adopt what is new and retire what is gone or too old; whether anything has changed."""
+        try:
+            found = await asyncio.to_thread(Repository.scan, path, self.repository.max_instances)
+        except ModelError as error:
+            logger.error("the model repository cannot be read: %s", error.detail)
+            return False
+        self.repository.refused = dict(found.failures)
+        changed = False
+        for name, versions in list(found.models.items()):
+            kept = 0
+            for entry in _newest_first(versions):
+                served = self.repository.models.get(name, {})
+                if kept == self._settings.versions_kept:
+                    if entry.version in served:
+                        self._retire(served[entry.version])
+                        changed = True
+                elif entry.version in served:
+                    kept += 1
+                elif await self._adopt(entry):
+                    kept += 1
+                    changed = True
+        for name, versions in list(self.repository.models.items()):
+            if name in found.failures:
+                continue  # what is there now is broken; what was there goes on
+            for version, entry in list(versions.items()):
+                if version not in found.models.get(name, {}):
+                    self._retire(entry)
+                    changed = True
+        return changed
+
+    async def _adopt(self, entry: ModelVersion) -> bool:
+        """Load a version beside the others, and have it answer the example; False if it cannot."""
+        lanes = self._open(entry)
+        try:
+            for lane in lanes:
+                await lane.open()
+                if lane.local:
+                    await self._try_out(lane)
+        except GatewayError as error:
+            for lane in lanes:
+                del self.lanes[lane.target]
+                await lane.close()
+            del self._offered[entry]
+            name = f"{entry.name}/{entry.version}"
+            self.repository.refused[name] = error.detail
+            fields = {"version": name, "reason": error.detail}
+            logger.error("model version refused", extra={"fields": fields})
+            self._telemetry.model_reloads.labels(entry.name, "refused").inc()
+            return False
+        self._ready |= {lane.target for lane in lanes if lane.local}
+        self.repository.models.setdefault(entry.name, {})[entry.version] = entry
+        fields = {"version": f"{entry.name}/{entry.version}"}
+        logger.info("model version loaded", extra={"fields": fields})
+        self._telemetry.model_reloads.labels(entry.name, "loaded").inc()
+        return True
+
+    async def _try_out(self, lane: Lane) -> None:
+        """Predict the example; raises :class:`ModelError` where the answer is not finite.
+
+        How far it is from the answer of the version before goes to the log: a new version is meant
+        to differ, but not by orders of magnitude.
+        """
+        target = lane.target
+        outputs = await self._example(lane)
+        for name, array in outputs.items():
+            if array.dtype.kind == "f" and not np.isfinite(array).all():
+                raise ModelError(f"its {name} for the example is not finite")
+        before = self._newest.get(target.model.name, {}).get(target.backend, {}).get(target.lineage)
+        if before is None:
+            return
+        fields: dict[str, object] = {
+            "model": target.model.name,
+            "version": target.model.version,
+            "before": before.model.version,
+            "backend": target.backend,
+            "lineage": target.lineage,
+        }
+        try:
+            old = await self._example(self.lanes[before])
+        except GatewayError as error:
+            fields["before_failed"] = error.detail
+        else:
+            fields["difference"] = {
+                name: float(np.abs(np.subtract(array, old[name], dtype=np.float64)).max())
+                for name, array in outputs.items()
+                if array.dtype.kind in "iuf" and name in old and old[name].shape == array.shape
+            }
+        logger.info("model version compared on the example", extra={"fields": fields})
+
+    async def _example(self, lane: Lane) -> Outputs:
+        model = lane.target.model
+        rows = model.validator.convert([model.manifest.example])
+        call = Call.within(self._settings.request_timeout_s)
+        return await lane.backend.predict(lane.target, rows, call)
+
+    async def _promote(self) -> bool:
+        """Ask servers for versions they did not have before; whether one has come."""
+        changed = False
+        for versions in self.repository.models.values():
+            for lineages in self._offered[_newest_first(versions)[0]].values():
+                for target in lineages.values():
+                    lane = self.lanes[target]
+                    if target not in self._ready and not lane.local and await lane.ready():
+                        self._ready.add(target)
+                        changed = True
+        return changed
+
+    def _open(self, entry: ModelVersion) -> list[Lane]:
+        """Make the lanes of a version, not yet loaded."""
+        offered = self._offered[entry] = {
+            name: {
+                lineage: Target(name, entry, lineage, options)
+                for lineage, options in spec.lineages.items()
+            }
+            for name, spec in entry.manifest.backends.items()
+            if name in self._backends
+        }
+        for name in entry.manifest.backends:
+            if name not in self._backends:
+                known = ", ".join(self._backends) or "none"
+                reason = f"backend {name!r} has no adapter; there is: {known}"
+                self.repository.failures[entry.name] = reason
+        lanes = [
+            self._make_lane(target) for lineages in offered.values() for target in lineages.values()
+        ]
+        self.lanes |= {lane.target: lane for lane in lanes}
+        return lanes
+
+    def _retire(self, entry: ModelVersion) -> None:
+        """Stop serving a version; it is freed once its last request has been answered."""
+        self.repository.remove(entry)
+        lanes = [
+            self.lanes.pop(target)
+            for lineages in self._offered.pop(entry).values()
+            for target in lineages.values()
+        ]
+        self._ready -= {lane.target for lane in lanes}
+        task = asyncio.get_running_loop().create_task(_close_all(lanes))
+        self._retiring.add(task)
+        task.add_done_callback(self._retiring.discard)
+        fields = {"version": f"{entry.name}/{entry.version}"}
+        logger.info("model version given up", extra={"fields": fields})
+
+    def _choose(self) -> None:
+        """Find the newest ready target of every backend and lineage the newest version has."""
+        self._newest = {}
+        for name, versions in self.repository.models.items():
+            entries = _newest_first(versions)
+            self._newest[name] = {
+                backend: {
+                    lineage: self._newest_ready(entries, backend, lineage) for lineage in lineages
+                }
+                for backend, lineages in self._offered[entries[0]].items()
+            }
+
+    def _newest_ready(self, entries: list[ModelVersion], backend: str, lineage: str) -> Target:
+        for entry in entries:
+            target = self._offered[entry].get(backend, {}).get(lineage)
+            if target is not None and target in self._ready:
+                return target
+        return self._offered[entries[0]][backend][lineage]
+
+
+async def _close_all(lanes: list[Lane]) -> None:
+    await asyncio.gather(*(lane.retire() for lane in lanes))
+    lanes.clear()
+    await asyncio.to_thread(_give_back_memory)
+
+
+def _give_back_memory() -> None:
+    """Hand freed memory back to the system, where the C library would keep it."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def _newest_first(versions: Mapping[str, ModelVersion]) -> list[ModelVersion]:
+    return sorted(versions.values(), key=lambda entry: int(entry.version), reverse=True)
+
+
+def _list(path: Path | None) -> Listing:
+    """The files of a repository's manifests and versions."""
+    if path is None or not path.is_dir():
+        return {}
+    folders = [path] if (path / MANIFEST_NAME).is_file() else sorted(path.iterdir())
+    listing = {}
+    for folder in folders:
+        versions = [*folder.glob("[0-9]*"), *folder.glob("[0-9]*/**/*")] if folder.is_dir() else []
+        for file in (folder / MANIFEST_NAME, *versions):
+            with suppress(OSError):
+                found = file.stat()
+                listing[str(file)] = found.st_size, found.st_mtime_ns
+    return listing
