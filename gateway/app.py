@@ -14,8 +14,9 @@ from gateway.api.envelope import ENVELOPE, Envelope, middleware
 from gateway.api.state import ROUTER
 from gateway.backends.base import Backend
 from gateway.config import Settings
+from gateway.logs import logger
+from gateway.metrics import WORKER_VARIABLE
 from gateway.routing.router import open_router
-from gateway.telemetry import WORKER_VARIABLE, logger
 
 
 def create_app(

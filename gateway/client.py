@@ -15,7 +15,7 @@ from gateway.backends.base import Call
 from gateway.config import Settings
 from gateway.errors import GatewayError
 from gateway.routing.router import open_router
-from gateway.telemetry import new_request_id
+from gateway.tracing import new_request_id
 
 _TIMEOUT = aiohttp.ClientTimeout(total=60)
 

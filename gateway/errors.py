@@ -24,30 +24,40 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 #: How many field errors one answer lists; the rest are counted.
 MAX_FIELD_ERRORS = 20
 #: How many characters of a refused value are echoed.
 MAX_SENT_CHARS = 80
 
+#: Why a field does not fit: it is missing, or not one of the model's; it is of another JSON type;
+#: its dtype cannot carry it; it is no known category; it lies outside the training range, where
+#: the model refuses that; a tensor of another shape; no Unicode text; too many rows, or none.
+Misfit = Literal[
+    "missing", "unknown-field", "type", "dtype", "category", "range", "shape", "text", "rows"
+]
+
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
     """One field of one row that does not fit.
 
-    ``pointer`` is an RFC 6901 JSON pointer into the body, ``sent`` a shortened echo of the value.
+    ``pointer`` is an RFC 6901 JSON pointer into the body, ``kind`` is for programs what ``detail``
+    is for people, ``sent`` a shortened echo of the value.
     """
 
     pointer: str
     field: str
+    kind: Misfit
     detail: str
     allowed: str
     sent: str | None = None
 
     def as_dict(self) -> dict[str, str]:
         """The entry as it stands in the answer's ``errors`` list."""
-        entry = {"pointer": self.pointer, "field": self.field, "detail": self.detail}
+        entry = {"pointer": self.pointer, "field": self.field, "kind": self.kind}
+        entry["detail"] = self.detail
         if self.sent is not None:
             entry["sent"] = self.sent
         entry["allowed"] = self.allowed

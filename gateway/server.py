@@ -11,7 +11,7 @@ from aiohttp import web
 
 from gateway.app import create_app, start
 from gateway.config import Settings
-from gateway.telemetry import configure_logging, logger
+from gateway.logs import configure_logging, logger
 
 if sys.platform == "win32":
     from asyncio import run as run_loop

@@ -1,167 +1,181 @@
-"""Prometheus metrics, trace context and the structured log."""
+"""The metrics as those who count need them, with their labels resolved; and the spans.
+
+What happens for every request or call is a bound method here. What happens seldom looks its series
+up.
+"""
 
 from __future__ import annotations
 
-import itertools
-import logging
+import asyncio
 import os
-import re
-import secrets
-import sys
-from collections.abc import Mapping
-from datetime import UTC, datetime
-from typing import Any
+from collections import Counter as Tally
+from collections.abc import Callable, Iterable, Mapping
+from typing import Literal, NamedTuple
 
-import msgspec
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    disable_created_metrics,
-    generate_latest,
-)
-from prometheus_client.exposition import CONTENT_TYPE_LATEST
-from prometheus_client.multiprocess import MultiProcessCollector
-from prometheus_client.platform_collector import PlatformCollector
-from prometheus_client.process_collector import ProcessCollector
+from prometheus_client import Gauge
 
-logger = logging.getLogger("gateway")
-disable_created_metrics()  # type: ignore[no-untyped-call]  # a creation time beside every counter doubles the exposition
+from gateway.errors import FieldError
+from gateway.metrics import WORKER_VARIABLE, Metrics
+from gateway.tracing import open_tracing
 
-METRICS_CONTENT_TYPE = CONTENT_TYPE_LATEST
-#: Set in each of several workers, see :mod:`gateway.workers`: its metrics lie in files then.
-WORKER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
-_BUCKETS_S = (
-    0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30,
-)  # fmt: skip
-#: A request id that may be taken over: printable, without spaces, of bounded length.
-_REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
-_PROCESS = secrets.token_hex(8)
-_NUMBERS = itertools.count(1)
-#: https://www.w3.org/TR/trace-context/#traceparent-header
-_TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
+#: Why a backend was not asked, see ``gateway_refused_total``.
+Refusal = Literal["overloaded", "deadline", "breaker"]
+#: Model, backend, lineage.
+Names = tuple[str, str, str]
+
+_REFUSALS: tuple[Refusal, ...] = ("overloaded", "deadline", "breaker")
+#: The value of ``gateway_breaker_state`` by the breaker's state.
+_BREAKER_STATES = {"closed": 0, "half-open": 1, "open": 2}
+#: Seconds between two looks at what is read off rather than counted.
+_REFRESH_S = 1.0
 
 
-class Telemetry:
-    """The metrics of one gateway, in a registry of their own."""
+class Readings(NamedTuple):
+    """What is read off a target: the rows that wait, and its breaker's state."""
+
+    queued_rows: Callable[[], int]
+    breaker_state: Callable[[], str]
+
+
+class Telemetry(Metrics):
+    """The metrics of one gateway; ``tracing`` makes its spans, None where nobody wants any."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
-        ProcessCollector(registry=self.registry)
-        PlatformCollector(registry=self.registry)
-        self.requests = Counter(
-            "gateway_requests",
-            "HTTP requests by door, HTTP status, and the target that was asked for.",
-            ["door", "status", "model", "backend", "lineage"],
-            registry=self.registry,
-        )
-        self.request_seconds = Histogram(
-            "gateway_request_seconds",
-            "Seconds from a request's arrival to its answer.",
-            ["door", "backend"],
-            buckets=_BUCKETS_S,
-            registry=self.registry,
-        )
-        per_target = ["model", "backend", "lineage"]
-        self.backend_seconds = Histogram(
-            "gateway_backend_seconds",
-            "Seconds a backend took to answer one call.",
-            per_target,
-            buckets=_BUCKETS_S,
-            registry=self.registry,
-        )
-        self.queue_seconds = Histogram(
-            "gateway_queue_seconds",
-            "Seconds the oldest request of a call had waited for the backend to be free.",
-            per_target,
-            buckets=_BUCKETS_S,
-            registry=self.registry,
-        )
-        self.batch_rows = Histogram(
-            "gateway_batch_rows",
-            "Rows that went to a backend in one call.",
-            per_target,
-            buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 4096),
-            registry=self.registry,
-        )
-        self.retries = Counter("gateway_retries", "x", per_target, registry=self.registry)
-        self.fallbacks = Counter(
-            "gateway_fallbacks", "x", ["model", "from", "to"], registry=self.registry
-        )
-        self.shadow_rows = Counter(
-            "gateway_shadow_rows", "x", ["model", "candidate", "outcome"], registry=self.registry
-        )
-        self.shadow_requests = Counter(
-            "gateway_shadow_requests",
-            "x",
-            ["model", "candidate", "outcome"],
-            registry=self.registry,
-        )
-        self.model_reloads = Counter(
-            "gateway_model_reloads", "x", ["model", "outcome"], registry=self.registry
-        )
-        self.backend_ready = Gauge(
-            "gateway_backend_ready",
-            "1 while the target has answered its last check, else 0.",
-            ["model", "version", "backend", "lineage"],
-            registry=self.registry,
-            multiprocess_mode="livemostrecent",
-        )
+        super().__init__()
+        self.tracing = open_tracing()
+        self._models: dict[str, ModelMetrics] = {}
+        self._readings: dict[Names, list[Readings]] = {}
+
+    def for_target(self, model: str, version: str, backend: str, lineage: str) -> TargetMetrics:
+        """The series of one target; the versions of a model share all but its readiness."""
+        return TargetMetrics(self, (model, backend, lineage), version)
+
+    def for_model(self, model: str) -> ModelMetrics:
+        """The series of one model."""
+        metrics = self._models.get(model)
+        if metrics is None:
+            metrics = self._models[model] = ModelMetrics(self, model)
+        return metrics
 
     def exposition(self) -> bytes:
         """The metrics in Prometheus' text format, added up over all workers."""
-        if WORKER_VARIABLE not in os.environ:
-            return generate_latest(self.registry)
-        everyone = CollectorRegistry()
-        MultiProcessCollector(everyone)  # type: ignore[no-untyped-call]
-        return generate_latest(everyone)
+        self.refresh()
+        return super().exposition()
+
+    def refresh(self) -> None:
+        """Bring the gauges that are read off up to now."""
+        for names, readings in self._readings.items():
+            self.queue_rows.labels(*names).set(sum(each.queued_rows() for each in readings))
+            worst = max(_BREAKER_STATES[each.breaker_state()] for each in readings)
+            self.breaker_state.labels(*names).set(worst)
+
+    async def keep_fresh(self) -> None:
+        """As one of several workers, refresh every second until cancelled; else return at once.
+
+        The worker that is asked for metrics finds those of the others in their files.
+        """
+        while WORKER_VARIABLE in os.environ:
+            self.refresh()
+            await asyncio.sleep(_REFRESH_S)
+
+    def watch(self, names: Names, readings: Readings) -> None:
+        """Read the target's gauges off ``readings``; of several versions the sum and the worst."""
+        self._readings.setdefault(names, []).append(readings)
+
+    def unwatch(self, names: Names, readings: Readings) -> None:
+        """No longer."""
+        self._readings[names].remove(readings)
+        if not self._readings[names]:
+            del self._readings[names]
+            _forget(self.queue_rows, names, 0)
+            _forget(self.breaker_state, names, 0)
 
 
-def request_id(headers: Mapping[str, str]) -> str:
-    """The client's ``X-Request-Id`` where it can be taken over, else a new one."""
-    given = headers.get("X-Request-Id")
-    if given is not None and _REQUEST_ID.fullmatch(given):
-        return given
-    return new_request_id()
+class TargetMetrics:
+    """What is counted of one target."""
 
+    __slots__ = (
+        "_backend_seconds",
+        "_batch_rows",
+        "_names",
+        "_queue_seconds",
+        "_readings",
+        "_refused",
+        "_telemetry",
+        "_version",
+    )
 
-def new_request_id() -> str:
-    """An id no other process gives: this one's random part and a running number."""
-    return f"{_PROCESS}-{next(_NUMBERS):x}"
-
-
-def passed_on(headers: Mapping[str, str], identity: str) -> dict[str, str]:
-    """The headers a backend gets: the request's id, and its W3C trace context if it has one."""
-    result = {"X-Request-Id": identity}
-    traceparent = headers.get("traceparent")
-    if traceparent and _TRACEPARENT.fullmatch(traceparent):
-        result["traceparent"] = traceparent
-        if "tracestate" in headers:
-            result["tracestate"] = headers["tracestate"]
-    return result
-
-
-class JSONFormatter(logging.Formatter):
-    """One JSON object a line; ``extra={"fields": {…}}`` adds members."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        entry: dict[str, Any] = {
-            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-            **getattr(record, "fields", {}),
+    def __init__(self, telemetry: Telemetry, names: Names, version: str) -> None:
+        self._telemetry = telemetry
+        self._names = names
+        self._version = version
+        self._readings: Readings | None = None
+        self._batch_rows = telemetry.batch_rows.labels(*names).observe
+        self._backend_seconds = telemetry.backend_seconds.labels(*names).observe
+        self._queue_seconds = telemetry.queue_seconds.labels(*names).observe
+        self._refused = {
+            reason: telemetry.refused.labels(*names[:2], reason).inc for reason in _REFUSALS
         }
-        if record.exc_info:
-            entry["exception"] = self.formatException(record.exc_info)
-        return msgspec.json.encode(entry).decode()
+
+    def watch(self, queued_rows: Callable[[], int], breaker_state: Callable[[], str]) -> None:
+        """Read the gauges off these, until :meth:`close`; to be called once."""
+        self._readings = Readings(queued_rows, breaker_state)
+        self._telemetry.watch(self._names, self._readings)
+
+    def close(self) -> None:
+        """The target is no longer served: it is neither ready nor not ready."""
+        if self._readings is not None:
+            self._telemetry.unwatch(self._names, self._readings)
+            self._readings = None
+            model, *target = self._names
+            names = (model, self._version, *target)
+            _forget(self._telemetry.backend_ready, names, float("nan"))
+
+    def answered(self, rows: int, backend_s: float, waited_s: float) -> None:
+        """A call of ``rows`` rows was answered; its oldest request had waited ``waited_s``."""
+        self._batch_rows(rows)
+        self._backend_seconds(backend_s)
+        self._queue_seconds(waited_s)
+
+    def failed(self, slug: str) -> None:
+        """A call failed; ``slug`` is that of the error."""
+        self._telemetry.backend_errors.labels(*self._names, slug).inc()
+
+    def refused(self, reason: Refusal, requests: int = 1) -> None:
+        """The backend was not asked."""
+        self._refused[reason](requests)
 
 
-def configure_logging(level: str) -> None:
-    """Log the gateway's and aiohttp's messages as JSON lines to stderr."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JSONFormatter())
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel(level.upper())
+class ModelMetrics:
+    """What is counted of one model's payloads."""
+
+    __slots__ = ("_model", "_telemetry", "validated")
+
+    def __init__(self, telemetry: Telemetry, model: str) -> None:
+        self._telemetry = telemetry
+        self._model = model
+        #: A body was found to fit, within so many seconds.
+        self.validated: Callable[[float], None] = telemetry.validation_seconds.labels(model).observe
+
+    def outside(self, counts: Mapping[str, int]) -> None:
+        """So many values by feature lie outside the training range; see ``Rows.outside``."""
+        for feature, count in counts.items():
+            self._telemetry.out_of_range.labels(self._model, feature).inc(count)
+
+    def misfits(self, errors: Iterable[FieldError]) -> None:
+        """A body was refused; counts what may be drift rather than a client's mistake."""
+        signs = {
+            "range": self._telemetry.out_of_range,
+            "category": self._telemetry.unknown_category,
+        }
+        for (kind, feature), count in Tally((e.kind, e.field) for e in errors).items():
+            if kind in signs:
+                signs[kind].labels(self._model, feature).inc(count)
+
+
+def _forget(gauge: Gauge, names: tuple[str, ...], gone: float) -> None:
+    """Show the series no longer; of several workers, whose files cannot forget, as ``gone``."""
+    if WORKER_VARIABLE in os.environ:
+        gauge.labels(*names).set(gone)
+    else:
+        gauge.remove(*names)

@@ -21,7 +21,8 @@ import msgspec
 from prometheus_client.multiprocess import mark_process_dead
 
 from gateway.config import Settings, to_environment
-from gateway.telemetry import WORKER_VARIABLE, configure_logging, logger
+from gateway.logs import configure_logging, logger
+from gateway.metrics import WORKER_VARIABLE
 
 #: Seconds before a worker that died is replaced, doubled each time up to the last, and how long it
 #: must have lived for the count to begin anew.

@@ -89,11 +89,15 @@ def answers(url: str) -> bool:
 
 
 def shell(command: str, clone: Path, port: int) -> Any:
+    return json.loads(terminal(command, clone, port))
+
+
+def terminal(command: str, clone: Path, port: int) -> str:
     environ = os.environ | {"PORT": str(port)}
     told = subprocess.run(
         ["bash", "-c", command], cwd=clone, env=environ, capture_output=True, text=True, check=True
     )
-    return json.loads(told.stdout)
+    return told.stdout
 
 
 def check_talk(content: Any, backend: str, lineage: str) -> float:
@@ -119,6 +123,8 @@ def test_one_command_serves(clone: Path) -> None:
             )
             for lineage in ("pytorch", "tensorflow")
         }
+        shown = terminal(block("gateway route set"), clone, port)
+        assert "candidate: onnx/tensorflow, share: 0.1" in " ".join(shown.split())
         (server,) = [p for p in [process, *process.children(recursive=True)] if listens(p, port)]
         rss_mb = server.memory_info().rss / 1e6
         print(f"{rss_mb:.0f} MB resident")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from aiohttp import web
@@ -19,8 +20,12 @@ from gateway.errors import (
     NotFound,
     shorten,
 )
+from gateway.logs import logger, request_fields
 from gateway.routing.router import Router
-from gateway.telemetry import logger, request_id
+from gateway.tracing import request_id, trace_id
+
+if TYPE_CHECKING:
+    from gateway.spans import RequestSpan
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -46,16 +51,55 @@ async def middleware(request: web.Request, handler: Handler) -> web.StreamRespon
 
 
 class Visit:
-    """One request on its way through a door; ``target`` is set once it is known."""
+    """One request on its way through a door; the door sets what it knows, when it knows it.
 
-    __slots__ = ("door", "identity", "request", "started", "target")
+    ``targets`` are those that may be asked, in order, and ``target`` is the one that has answered,
+    or else the first. ``rows`` are the request's, ``batch_rows`` those that were answered together
+    with them.
+    """
+
+    __slots__ = (
+        "batch_rows",
+        "door",
+        "identity",
+        "request",
+        "rows",
+        "span",
+        "started",
+        "target",
+        "targets",
+    )
 
     def __init__(self, request: web.BaseRequest | Arrival, door: str) -> None:
         self.started = time.perf_counter()
         self.request = request
         self.door = door
         self.identity = request_id(request.headers)
+        self.span: RequestSpan | None = None
         self.target: Target | None = None
+        self.targets: tuple[Target, ...] = ()
+        self.rows = 0
+        self.batch_rows = 0
+
+    @property
+    def about(self) -> dict[str, Any]:
+        """Whom the request went to, and with how many rows."""
+        target = self.target
+        if target is None:
+            return {}
+        return {
+            "model": target.model.name,
+            "version": target.model.version,
+            "backend": target.backend,
+            "lineage": target.lineage,
+            "rows": self.rows,
+        }
+
+    @property
+    def tried(self) -> list[str]:
+        """The backends up to the one that has answered, in order."""
+        names = [target.backend for target in self.targets]
+        return names[: self.targets.index(self.target) + 1] if self.target in self.targets else []
 
 
 class Envelope:
@@ -67,6 +111,7 @@ class Envelope:
         self._metrics: dict[
             tuple[str, int, Target | None], tuple[Callable[[], None], Callable[[float], None]]
         ] = {}
+        router.on_change(self._metrics.clear)  # versions that are gone
 
     def failure(
         self, visit: Visit, error: Exception, routes: web.UrlDispatcher | None = None
@@ -98,8 +143,10 @@ class Envelope:
         count, measure = metrics
         count()
         measure(seconds)
+        if visit.span is not None:
+            visit.span.finish(status, **visit.about, batch_rows=visit.batch_rows)
         if self._settings.access_log and logger.isEnabledFor(logging.INFO):
-            fields = self._fields(visit, status) | {"duration_ms": round(seconds * 1000, 3)}
+            fields = self._fields(visit, status, seconds)
             logger.info("request", extra={"fields": fields})
 
     def _make_metrics(
@@ -135,17 +182,19 @@ class Envelope:
             return InvalidRequest("body: it broke off before its announced end", field="body")
         return GatewayError("something went wrong inside the gateway; its log has the details")
 
-    def _fields(self, visit: Visit, status: int) -> dict[str, object]:
-        fields: dict[str, object] = {
-            "request_id": visit.identity,
-            "method": visit.request.method,
-            "path": shorten(visit.request.path, 200),
-            "status": status,
-            "client": visit.request.remote,
-        }
-        if visit.target is not None:
-            fields |= {"backend": visit.target.backend, "model": visit.target.model.name}
-        return fields
+    def _fields(self, visit: Visit, status: int, seconds: float | None = None) -> dict[str, object]:
+        request, span, about = visit.request, visit.span, visit.about
+        return request_fields(
+            request_id=visit.identity,
+            trace_id=trace_id(request.headers) if span is None else span.trace_id,
+            method=request.method,
+            path=request.path,
+            status=status,
+            client=request.remote,
+            seconds=seconds,
+            tried=visit.tried,
+            **about,
+        )
 
 
 #: Where a request keeps its visit, and the application its envelope.

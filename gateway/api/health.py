@@ -8,8 +8,8 @@ from aiohttp import web
 
 from gateway import __version__
 from gateway.api.state import ROUTER, json_response
+from gateway.metrics import METRICS_CONTENT_TYPE
 from gateway.routing.router import Router
-from gateway.telemetry import METRICS_CONTENT_TYPE
 
 
 async def healthz(request: web.Request) -> web.Response:

@@ -45,11 +45,11 @@ from gateway.errors import (
     NotFound,
     UnsupportedMediaType,
 )
+from gateway.metrics import METRICS_CONTENT_TYPE
 from gateway.models.manifest import Manifest
 from gateway.models.repository import ModelVersion
 from gateway.routing.policy import AUTO
 from gateway.routing.router import Router
-from gateway.telemetry import METRICS_CONTENT_TYPE
 
 PATH = "/openapi.json"
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 import time
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from aiohttp import web
@@ -17,13 +18,17 @@ from gateway.api.connection import Arrival
 from gateway.api.envelope import ID_HEADER, VISIT, Envelope, Visit
 from gateway.api.state import query_parameters
 from gateway.backends.base import Call, Target
-from gateway.errors import InvalidRequest, UnsupportedMediaType, shorten
+from gateway.errors import InvalidInput, InvalidRequest, UnsupportedMediaType, shorten
 from gateway.models.rows import Rows
 from gateway.routing.answer import Answer
+from gateway.routing.queue import Ticket
 from gateway.routing.router import Router
 from gateway.routing.selection import Selection
 from gateway.routing.shadowing import Shadowing
-from gateway.telemetry import passed_on
+from gateway.tracing import passed_on
+
+if TYPE_CHECKING:
+    from gateway.spans import RequestSpan
 
 PATH = "/v1/predict"
 #: A client's own limit in milliseconds; the setting ``request_timeout_s`` bounds it.
@@ -54,6 +59,8 @@ class PredictDoor:
     def __init__(self, router: Router, envelope: Envelope) -> None:
         self._router = router
         self._envelope = envelope
+        self._telemetry = router.telemetry
+        self._tracing = router.telemetry.tracing
         #: Selections by path and query as they were sent: clients repeat themselves.
         self._known: dict[str, Selection] = {}
         router.on_change(self._known.clear)
@@ -64,6 +71,7 @@ class PredictDoor:
         Answers 200 with a :class:`Prediction`, one object of outputs per row; ``Server-Timing``
         says in milliseconds what took how long. Raises :class:`GatewayError`.
         """
+        self._trace(visit)
         self._select(request)  # what is wrong with the query is said before the body is read
         check_content_type(request)
         body = await request.read()
@@ -85,12 +93,15 @@ class PredictDoor:
         ):
             return False
         visit = Visit(arrival, PATH)
+        self._trace(visit)
         try:
             asked = self._validate(visit, self._known[arrival.raw_path], arrival.body)
             asker = _Asker(arrival, asked, self._envelope, self._router.shadowing)
             ticket = self._router.enqueue(asked.targets, asked.rows, asked.call, asker)
             if not ticket.over:
                 arrival.on_leave = ticket.leave
+                if visit.span is not None:
+                    arrival.on_leave = partial(_leave, ticket, visit.span)
         except Exception as error:
             refuse(arrival, visit, self._envelope, error)
         return True
@@ -98,15 +109,32 @@ class PredictDoor:
     def _validate(self, visit: Visit, selection: Selection, body: bytes) -> _Asked:
         headers = visit.request.headers
         targets = selection.targets(headers, visit.identity)
+        visit.targets = targets
         visit.target = targets[0]
+        model = targets[0].model
+        metrics = self._telemetry.for_model(model.name)
         started = time.perf_counter()
-        rows = targets[0].model.validator.decode(body)
+        try:
+            rows = model.validator.decode(body)
+        except InvalidInput as error:
+            metrics.misfits(error.errors)
+            raise
         validation_s = time.perf_counter() - started
+        metrics.validated(validation_s)
+        if rows.outside:
+            metrics.outside(rows.outside)
+        visit.rows = rows.count
         seconds = self._router.settings.request_timeout_s
         if TIMEOUT_HEADER in headers:
             seconds = min(seconds, timeout_s(headers[TIMEOUT_HEADER]))
-        call = Call.within(seconds, passed_on(headers, visit.identity))
+        span = visit.span
+        passed = passed_on(headers, visit.identity) if span is None else span.headers()
+        call = Call.within(seconds, passed)
         return _Asked(visit, targets, rows, call, validation_s)
+
+    def _trace(self, visit: Visit) -> None:
+        if self._tracing is not None:
+            visit.span = self._tracing.start(visit.request.headers, PATH, visit.identity)
 
     def _select(self, request: web.BaseRequest) -> Selection:
         selection = self._known.get(request.raw_path)
@@ -142,6 +170,7 @@ class _Asked:
         identity = self.visit.identity
         results = answer.results
         self.visit.target = results.target
+        self.visit.batch_rows = results.rows
         headers = {
             "Content-Type": CONTENT_TYPE,
             ID_HEADER: identity,
@@ -187,6 +216,11 @@ def refuse(arrival: Arrival, visit: Visit, envelope: Envelope, error: Exception)
     status, headers, content = envelope.problem(visit, error)
     arrival.respond(status, headers, content)
     envelope.observe(visit, status)
+
+
+def _leave(ticket: Ticket, span: RequestSpan) -> None:
+    ticket.leave()
+    span.abandon()
 
 
 #: Where the application keeps its door.

@@ -45,14 +45,20 @@ def instances(content: Any) -> tuple[list[Any], str]:
         return [content], ""
     rows = content["instances"]
     errors = [
-        FieldError(f"/{escape(key)}", shorten(key), "is not known beside instances", "instances")
+        FieldError(
+            f"/{escape(key)}",
+            shorten(key),
+            "unknown-field",
+            "is not known beside instances",
+            "instances",
+        )
         for key in content
         if key != "instances"
     ]
     if not isinstance(rows, list):
         detail = f"is {kind(rows)}, not a list"
         errors.append(
-            FieldError("/instances", "instances", detail, "a list of objects", show(rows))
+            FieldError("/instances", "instances", "type", detail, "a list of objects", show(rows))
         )
     if errors:
         raise InvalidInput(errors)

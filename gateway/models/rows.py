@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,6 +16,9 @@ Inputs = Mapping[str, tuple[np.dtype[Any], int]]
 
 #: Named output arrays; the first dimension of each is the row.
 Outputs = Mapping[str, Array]
+
+#: Shared by all rows that have nothing to say here.
+_NOTHING: Mapping[str, int] = MappingProxyType({})
 
 
 class Layout(Protocol):
@@ -37,10 +41,10 @@ class Rows:
     feature has shape ``(count, *shape)`` and the manifest's dtype. Rows that came as JSON stay
     decoded records until somebody asks for columns, so that a batch of many requests builds each
     column once. ``warnings`` are for the client: values that are answered although they lie
-    outside what training has seen.
+    outside what training has seen; ``outside`` counts them by feature.
     """
 
-    __slots__ = ("_columns", "_layout", "_records", "count", "warnings")
+    __slots__ = ("_columns", "_layout", "_records", "count", "outside", "warnings")
 
     def __init__(
         self, columns: dict[str, Array], count: int, warnings: list[str] | None = None
@@ -50,6 +54,7 @@ class Rows:
         self._layout: Layout | None = None
         self.count = count
         self.warnings = warnings or []
+        self.outside = _NOTHING
 
     @classmethod
     def of(
@@ -58,6 +63,7 @@ class Rows:
         records: list[Any],
         warnings: list[str] | None = None,
         columns: dict[str, Array] | None = None,
+        outside: Mapping[str, int] = _NOTHING,
     ) -> Rows:
         """Rows of decoded records; ``columns`` where they had to be built already."""
         rows = cls.__new__(cls)
@@ -66,6 +72,7 @@ class Rows:
         rows._layout = layout
         rows.count = len(records)
         rows.warnings = warnings or []
+        rows.outside = outside
         return rows
 
     @property
@@ -112,7 +119,7 @@ class Rows:
 
 
 def join(parts: Sequence[Rows]) -> Rows:
-    """The rows of several requests for one model as one batch, in order, without the warnings."""
+    """The rows of several requests for one model as one batch, in order, without warnings."""
     first = parts[0]
     if len(parts) == 1:
         return first

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from gateway.errors import Misfit
 from gateway.models.manifest import Feature
 from gateway.models.rows import Array
 
@@ -23,7 +24,12 @@ class Raw(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class TensorError(ValueError):
-    """The value does not fit the feature; the message says how."""
+    """The value does not fit the feature; ``kind`` and ``detail`` say how."""
+
+    def __init__(self, kind: Misfit, detail: str) -> None:
+        super().__init__(detail)
+        self.kind = kind
+        self.detail = detail
 
 
 def json_type(feature: Feature) -> Any:
@@ -45,11 +51,11 @@ def to_array(feature: Feature, values: Sequence[Any]) -> Array:
     try:
         wide: Array = np.array(values, dtype=object if feature.element == "string" else None)
     except ValueError as error:
-        raise TensorError("its rows differ in shape, or it is ragged") from error
+        raise TensorError("shape", "its rows differ in shape, or it is ragged") from error
     _check_shape(feature, wide.shape[1:])
     if feature.element == "string":
         if not all(encodable(str(text)) for text in wide.ravel()):
-            raise TensorError("is not valid Unicode")
+            raise TensorError("text", "is not valid Unicode")
         return wide
     if feature.element == "bool" or not wide.size:
         return wide.astype(feature.element)
@@ -57,7 +63,7 @@ def to_array(feature: Feature, values: Sequence[Any]) -> Array:
         wide = _whole(values)
     low, high = feature.limits
     if wide.dtype.kind not in "iufO" or not (low <= wide.min() and wide.max() <= high):
-        raise TensorError(f"does not fit in {feature.element}")
+        raise TensorError("dtype", f"does not fit in {feature.element}")
     return wide.astype(feature.element)
 
 
@@ -78,7 +84,7 @@ def _whole(values: Sequence[Any]) -> Array:
     exact: Any = np.array(values, dtype=object)
     for value in exact.flat:
         if type(value) is float and not value.is_integer():
-            raise TensorError("holds numbers that are not whole")
+            raise TensorError("type", "holds numbers that are not whole")
     whole: Array = np.frompyfunc(int, 1, 1)(exact)
     return whole
 
@@ -93,9 +99,10 @@ def _from_raw(feature: Feature, value: Any) -> Array:
         flat = np.frombuffer(value.b64, dtype)
         shaped: Array = flat.reshape(sizes).astype(feature.element, copy=False)
     except ValueError as error:
-        raise TensorError(f"its {len(value.b64)} bytes do not fit in shape or size") from error
+        detail = f"its {len(value.b64)} bytes do not fit in shape or size"
+        raise TensorError("shape", detail) from error
     if shaped.dtype.kind == "f" and not np.isfinite(shaped).all():
-        raise TensorError("holds numbers that are not finite")
+        raise TensorError("dtype", "holds numbers that are not finite")
     return shaped
 
 
@@ -103,7 +110,7 @@ def _stack(rows: list[Array]) -> Array:
     try:
         return np.stack(rows)
     except ValueError as error:
-        raise TensorError("its rows differ in shape") from error
+        raise TensorError("shape", "its rows differ in shape") from error
 
 
 def _check_shape(feature: Feature, shape: tuple[int, ...]) -> None:
@@ -111,4 +118,4 @@ def _check_shape(feature: Feature, shape: tuple[int, ...]) -> None:
         want is not None and got != want for got, want in zip(shape, feature.shape, strict=True)
     ):
         got = "×".join(map(str, shape)) or "scalar"
-        raise TensorError(f"has shape {got}")
+        raise TensorError("shape", f"has shape {got}")

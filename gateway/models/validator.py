@@ -15,21 +15,20 @@ import msgspec
 import numpy as np
 from msgspec.structs import astuple
 
-from gateway.errors import FieldError, InvalidInput, shorten
-from gateway.models.manifest import Feature, Manifest, format_number
-from gateway.models.payload import Unfit, escape, instances, kind, parse, show
+from gateway.errors import FieldError, InvalidInput, Misfit, shorten
+from gateway.models.manifest import Feature, Manifest
+from gateway.models.misfit import UNFIT, Fault, scalar_fault, tensor_fault
+from gateway.models.outside import Outside
+from gateway.models.payload import escape, instances, kind, parse, show
 from gateway.models.rows import Array, Inputs, Rows
-from gateway.models.tensor import TensorError, encodable, json_type, to_array
+from gateway.models.tensor import TensorError, json_type, to_array
 
 MAX_INSTANCES = 10_000
-_MAX_WARNINGS = 100
 _MAX_ERRORS = 1_000
 #: Shapes of a column of rank 1, 2, … as ``reshape`` takes them.
 _SHAPES = {rank: (-1,) + (1,) * (rank - 1) for rank in range(1, 9)}
 #: What a decoder raises at a body it refuses.
 _REFUSED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-#: What converting parsed JSON raises; the latter at lone surrogates in keys and categories.
-_UNFIT = (msgspec.ValidationError, UnicodeEncodeError)
 
 
 class Validator:
@@ -94,9 +93,9 @@ class Validator:
         if not 0 < count <= self.max_instances:
             allowed = f"a list of 1 to {self.max_instances} objects"
             detail = f"holds {count} rows"
-            raise InvalidInput([FieldError("/instances", "instances", detail, allowed)])
+            raise InvalidInput([FieldError("/instances", "instances", "rows", detail, allowed)])
         if not self._free_text:
-            with contextlib.suppress(*_UNFIT, OverflowError, _SecondLook):
+            with contextlib.suppress(*UNFIT, OverflowError, _SecondLook):
                 return self._rows(msgspec.convert(objects, self._record_list), pointer)
         errors: list[FieldError] = []
         table: list[list[Any]] = []
@@ -108,8 +107,8 @@ class Validator:
             try:
                 return self._rows([self._record(*values) for values in table], pointer)
             except _SecondLook as reason:
-                feature, detail = reason.feature, reason.detail
-                errors = [FieldError(f"/{feature.name}", feature.name, detail, feature.allowed)]
+                name, allowed = reason.feature.name, reason.feature.allowed
+                errors.append(FieldError(f"/{name}", name, *reason.fault, allowed))
         raise InvalidInput(errors)
 
     def columns(self, records: Sequence[Any]) -> dict[str, Array]:
@@ -130,87 +129,85 @@ class Validator:
 
     def _rows(self, records: list[Any], pointer: str) -> Rows:
         """Rows of records of the right types; raises :class:`_SecondLook` at what may not fit."""
-        warnings: list[str] = []
+        outside: Outside | None = None
+        columns: dict[str, Array] | None = None
         if len(records) == 1 and not self._tensors:
             values = astuple(records[0])
             for index, low, high, whole in self._bounds:
                 value = values[index]
                 if not low <= value <= high or (whole and type(value) is float):
-                    self._look_closely(index, (value,), pointer, warnings)
-            return Rows.of(self, records, warnings)
-        columns = self.columns(records)
-        for index, low, high, _ in self._bounds:
-            column: Any = columns[self.manifest.features[index].name]
-            if not (low <= column.min() and column.max() <= high):
-                self._look_closely(index, column.tolist(), pointer, warnings)
-        if len(warnings) > _MAX_WARNINGS:
-            more = len(warnings) - _MAX_WARNINGS
-            warnings[_MAX_WARNINGS:] = [f"{more} more values are outside their training range"]
-        return Rows.of(self, records, warnings, columns)
+                    outside = self._look_closely(index, (value,), pointer, outside)
+        else:
+            columns = self.columns(records)
+            for index, low, high, _ in self._bounds:
+                column: Any = columns[self.manifest.features[index].name]
+                if not (low <= column.min() and column.max() <= high):
+                    outside = self._look_closely(index, column.tolist(), pointer, outside)
+        if outside is None:
+            return Rows.of(self, records, columns=columns)
+        return Rows.of(self, records, outside.warnings, columns, outside.counts)
 
     def _look_closely(
-        self, index: int, column: Sequence[Any], pointer: str, warnings: list[str]
-    ) -> None:
-        """Warn of values outside the training range; refuse what the dtype cannot carry."""
+        self, index: int, column: Sequence[Any], pointer: str, outside: Outside | None
+    ) -> Outside | None:
+        """Note values outside the training range; refuse what the dtype cannot carry."""
         feature = self.manifest.features[index]
         lowest, highest = feature.limits
         low, high = feature.range or (lowest, highest)
         for place, value in enumerate(column):
             if feature.type == "integer" and value != int(value):
-                raise _SecondLook(feature, "is not a whole number")
+                raise _SecondLook(feature, "type", "is not a whole number")
             if low <= value <= high:
                 continue
             if self.manifest.out_of_range == "reject" or not lowest <= value <= highest:
-                raise _SecondLook(feature, f"does not fit in {feature.element}")
-            where = f"{pointer.format(place)}/{feature.name}".lstrip("/")
-            span = f"{format_number(low)}–{format_number(high)}"
-            warnings.append(f"{where}: {format_number(value)} is outside the training range {span}")
+                raise _SecondLook(feature, "dtype", f"does not fit in {feature.element}")
+            outside = outside or Outside()
+            outside.add(feature, value, pointer, place)
+        return outside
 
     def _check_row(self, content: object, pointer: str, errors: list[FieldError]) -> list[Any]:
         """The row's values in feature order; what does not fit is appended to ``errors``."""
         if not isinstance(content, dict):
-            names = ", ".join(self._features)
             detail = f"is {kind(content)}, not an object"
-            errors.append(
-                FieldError(pointer, "instances", detail, f"an object of {names}", show(content))
-            )
+            allowed = "an object of " + ", ".join(self._features)
+            errors.append(FieldError(pointer, "instances", "type", detail, allowed, show(content)))
             return []
         for key in content:
             if key not in self._features:
-                known = ", ".join(self._features)
+                path, known = f"{pointer}/{escape(key)}", ", ".join(self._features)
                 errors.append(
-                    FieldError(f"{pointer}/{escape(key)}", shorten(key), "is not known", known)
+                    FieldError(path, shorten(key), "unknown-field", "is not known", known)
                 )
         values: list[Any] = []
         for name, feature in self._features.items():
             where = f"{pointer}/{escape(name)}"
             if name not in content:
-                errors.append(FieldError(where, name, "is missing", feature.allowed))
+                errors.append(FieldError(where, name, "missing", "is missing", feature.allowed))
                 continue
             value = content[name]
             if feature.type == "tensor":
-                misfit, value = _tensor(feature, value)
+                fault, value = tensor_fault(feature, value)
             else:
-                misfit = _misfit(feature, value) or self._out_of_range(feature, value)
-            if misfit is not None:
-                errors.append(FieldError(where, name, misfit, feature.allowed, show(content[name])))
+                fault = scalar_fault(feature, value) or self._out_of_range(feature, value)
+            if fault is not None:
+                errors.append(FieldError(where, name, *fault, feature.allowed, show(content[name])))
             values.append(value)
         return values
 
-    def _out_of_range(self, feature: Feature, value: Any) -> str | None:
+    def _out_of_range(self, feature: Feature, value: Any) -> Fault | None:
         if self.manifest.out_of_range == "warn" or feature.range is None:
             return None
         low, high = feature.range
-        return None if low <= value <= high else "is outside the training range"
+        return None if low <= value <= high else Fault("range", "is outside the training range")
 
 
 class _SecondLook(Exception):
     """A value of the right type that may not fit; the exact way says what is wrong with it."""
 
-    def __init__(self, feature: Feature, detail: str) -> None:
+    def __init__(self, feature: Feature, kind: Misfit, detail: str) -> None:
         super().__init__(feature.name)
         self.feature = feature
-        self.detail = detail
+        self.fault = Fault(kind, detail)
 
 
 def _json_type(feature: Feature) -> Any:
@@ -220,40 +217,6 @@ def _json_type(feature: Feature) -> Any:
     if feature.categories is not None:
         return Literal[feature.categories]
     return {"integer": int | float, "number": float, "boolean": bool, "string": str}[feature.type]
-
-
-def _tensor(feature: Feature, value: object) -> tuple[str | None, Any]:
-    """What is wrong with a parsed tensor, or None; and the value as the fast way decodes it."""
-    try:
-        decoded = msgspec.convert(value, json_type(feature))
-        to_array(feature, [decoded])
-    except _UNFIT as error:
-        return f"does not fit: {shorten(str(error))}", None
-    except TensorError as error:
-        return str(error), None
-    return None, decoded
-
-
-def _misfit(feature: Feature, value: object) -> str | None:
-    """What is wrong with a parsed scalar, or None where it fits the feature."""
-    if feature.type == "string":
-        if not isinstance(value, str):
-            return f"is {kind(value)}, not a string"
-        if feature.categories is not None and value not in feature.categories:
-            return "is not a known category"
-        return None if encodable(value) else "is not valid Unicode"
-    if feature.type == "boolean":
-        return None if isinstance(value, bool) else f"is {kind(value)}, not a boolean"
-    if isinstance(value, Unfit):
-        return "is no number that can be computed with"
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return f"is {kind(value)}, not a number"
-    low, high = feature.limits
-    if not low <= value <= high:
-        return f"does not fit in {feature.element}"
-    if feature.type == "integer" and value != int(value):
-        return "is not a whole number"
-    return None
 
 
 def _column(feature: Feature, values: Sequence[Any]) -> Array:
@@ -266,7 +229,7 @@ def _column(feature: Feature, values: Sequence[Any]) -> Array:
         try:
             return to_array(feature, values)
         except TensorError as error:
-            raise _SecondLook(feature, str(error)) from error
+            raise _SecondLook(feature, error.kind, error.detail) from error
     return np.array(values, dtype=bool if feature.type == "boolean" else object)
 
 
@@ -278,9 +241,9 @@ def _integers(feature: Feature, values: Sequence[Any]) -> Array:
     # Spelled 75.0 here and there, which makes float64 of the column, or beyond int64: value by
     # value, because float64 does not carry the large ones exactly.
     if any(type(value) is float and not value.is_integer() for value in values):
-        raise _SecondLook(feature, "is not a whole number")
+        raise _SecondLook(feature, "type", "is not a whole number")
     whole = [int(value) for value in values]
     low, high = feature.limits
     if not (low <= min(whole) and max(whole) <= high):
-        raise _SecondLook(feature, f"does not fit in {feature.element}")
+        raise _SecondLook(feature, "dtype", f"does not fit in {feature.element}")
     return np.array(whole, np.uint64 if feature.element == "uint64" else np.int64)

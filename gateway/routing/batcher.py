@@ -11,7 +11,7 @@ import math
 import time
 from collections.abc import Iterable
 from functools import cached_property
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from gateway.backends.base import Backend, Call, Target
 from gateway.errors import BackendError, BackendTimeout, Overloaded
@@ -19,6 +19,9 @@ from gateway.models.manifest import Batching
 from gateway.models.rows import Outputs, Rows, join
 from gateway.routing.answer import Answer, Results
 from gateway.routing.queue import Asker, Awaiting, Place, Queue
+
+if TYPE_CHECKING:
+    from gateway.spans import Tracing
 
 #: What a new call's time per row counts for in the mean.
 _NEW_SHARE = 0.2
@@ -35,6 +38,10 @@ class Observer(Protocol):
 
     def failed(self, error: BackendError, sent_at: float) -> None:
         """A call that was sent at ``sent_at``, a :func:`time.monotonic` time, failed."""
+        ...
+
+    def expired(self, requests: int) -> None:
+        """So many requests were past their deadline before their turn came."""
         ...
 
 
@@ -56,12 +63,14 @@ class Batcher:
         limits: Batching,
         observer: Observer | None,
         concurrency: int = 1,
+        tracing: Tracing | None = None,
     ) -> None:
         self._backend = backend
         self._target = target
         self._limits = limits
         self._max_rows = min(limits.max_batch_size, backend.max_rows(target))
         self._observer = observer
+        self._tracing = tracing
         self._free = self._concurrency = concurrency
         #: Seconds a row has taken of late, the newest calls weighing most.
         self._row_s = 0.0
@@ -120,9 +129,11 @@ class Batcher:
             self._set_alarm(call.deadline)
         return place
 
-    def refuse_waiting(self, error: BackendError) -> None:
-        """Tell all who wait, but not those in flight, that there will be no answer."""
-        _fail(list(self._queue), error)
+    def refuse_waiting(self, error: BackendError) -> int:
+        """Tell all who wait, but not those in flight, that there is no answer; returns how many."""
+        waiting = list(self._queue)
+        _fail(waiting, error)
+        return len(waiting)
 
     async def finish(self, timeout_s: float) -> None:
         """Wait until everybody has been told, ``timeout_s`` seconds at most."""
@@ -250,15 +261,24 @@ class Batcher:
                 place.fail(error)
 
     async def _call(self, batch: list[Place], rows: Rows) -> None:
-        first = batch[0].call
+        headers = batch[0].call.headers
         deadline = max(place.call.deadline for place in batch)
+        span = None
+        if self._tracing is not None:
+            asked = [place.call.headers for place in batch]
+            span = self._tracing.call(self._target.backend, self._backend.url, rows.count, asked)
+            headers = headers if span is None else span.headers
         sent_at, started = time.monotonic(), time.perf_counter()
         try:
-            outputs = await self._backend.predict(self._target, rows, Call(deadline, first.headers))
+            outputs = await self._backend.predict(self._target, rows, Call(deadline, headers))
         except BackendError as error:
+            if span is not None:
+                span.finish(error)
             if self._observer is not None:
                 self._observer.failed(error, sent_at)
             raise
+        if span is not None:
+            span.finish()
         self._settle(batch, rows, outputs, started)
 
     def _settle(self, batch: list[Place], rows: Rows, outputs: Outputs, started: float) -> None:
@@ -285,7 +305,8 @@ class Batcher:
         self._alarm = None
         now = time.monotonic()
         late, left = [], []
-        for place in (*self._queue, *self._in_flight):
+        waiting = set(self._queue)
+        for place in (*waiting, *self._in_flight):
             if place.over:
                 continue
             if place.call.deadline <= now:
@@ -294,6 +315,8 @@ class Batcher:
                 left.append(place.call.deadline)
         if left:
             self._set_alarm(min(left))
+        if self._observer is not None:
+            self._observer.expired(len(waiting.intersection(late)))
         detail = "it did not answer within the deadline"
         _fail(late, BackendTimeout(self._target.backend, detail))
 

@@ -15,7 +15,7 @@ from collections.abc import Awaitable, Callable
 from enum import StrEnum
 
 from gateway.errors import GatewayError
-from gateway.telemetry import logger
+from gateway.logs import logger
 
 #: The least that clients are told to wait while the breaker lets nothing through, in seconds.
 MIN_RETRY_AFTER_S = 0.1

@@ -6,7 +6,13 @@ import math
 
 from gateway.backends.base import Backend, Call, Target
 from gateway.config import Settings
-from gateway.errors import BackendError, BackendTimeout, BackendUnavailable, ModelError
+from gateway.errors import (
+    BackendError,
+    BackendTimeout,
+    BackendUnavailable,
+    ModelError,
+    Overloaded,
+)
 from gateway.models.rows import Rows
 from gateway.routing.answer import Results
 from gateway.routing.batcher import Batcher, Observer
@@ -41,10 +47,12 @@ class Lane:
         self.breaker = Breaker(
             self.ready, probe_timeout_s=2 * settings.health_timeout_s, on_change=self._changed
         )
-        names = (target.model.name, target.backend, target.lineage)
-        self._batch_rows = telemetry.batch_rows.labels(*names)
-        self._backend_seconds = telemetry.backend_seconds.labels(*names)
-        self._queue_seconds = telemetry.queue_seconds.labels(*names)
+        self._tracing = None if self.local else telemetry.tracing
+        model = target.model
+        self._metrics = telemetry.for_target(
+            model.name, model.version, target.backend, target.lineage
+        )
+        self._metrics.watch(lambda: self.queued_rows, lambda: self.breaker.state)
 
     @property
     def local(self) -> bool:
@@ -76,7 +84,7 @@ class Lane:
         """A queue for the loaded target, of which ``observer`` is told."""
         concurrency = self.backend.concurrency if self.local else self._settings.remote_concurrency
         limits = self.target.model.manifest.batching
-        return Batcher(self.backend, self.target, limits, observer, concurrency)
+        return Batcher(self.backend, self.target, limits, observer, concurrency, self._tracing)
 
     async def close(self) -> None:
         """Stop probing, answer who still waits, and free what was loaded."""
@@ -86,6 +94,7 @@ class Lane:
         if batcher is not None:
             await batcher.close()
         self._health.remove(self.target)
+        self._metrics.close()
         await self.backend.unload(self.target)
 
     async def retire(self) -> None:
@@ -102,25 +111,34 @@ class Lane:
         if self._batcher is None:
             raise BackendUnavailable(self.target.backend, self._why_not)
         if not self.breaker.allow():
+            self._metrics.refused("breaker")
             raise self._open_error()
-        return self._batcher.enqueue(rows, call, asker)
+        try:
+            return self._batcher.enqueue(rows, call, asker)
+        except (Overloaded, BackendTimeout) as error:
+            late = isinstance(error, BackendTimeout)
+            self._metrics.refused("deadline" if late else "overloaded")
+            raise
 
     def answered(self, results: Results, waited_s: float) -> None:
         """See :class:`gateway.routing.batcher.Observer`."""
         self.breaker.succeeded()
-        self._batch_rows.observe(results.rows)
-        self._backend_seconds.observe(results.backend_s)
-        self._queue_seconds.observe(waited_s)
+        self._metrics.answered(results.rows, results.backend_s, waited_s)
 
     def failed(self, error: BackendError, sent_at: float) -> None:
         """See :class:`gateway.routing.batcher.Observer`."""
         self._health.note_failure(self.target, error)
+        self._metrics.failed(error.slug)
         if not self.local and isinstance(error, BackendUnavailable | BackendTimeout):
             self.breaker.failed(sent_at)
 
+    def expired(self, requests: int) -> None:
+        """See :class:`gateway.routing.batcher.Observer`."""
+        self._metrics.refused("deadline", requests)
+
     def _changed(self, state: BreakerState) -> None:
         if state is BreakerState.OPEN and self._batcher is not None:
-            self._batcher.refuse_waiting(self._open_error())
+            self._metrics.refused("breaker", self._batcher.refuse_waiting(self._open_error()))
 
     def _open_error(self) -> BackendUnavailable:
         last = self._health.states[self.target].last_error or "it failed"

@@ -167,6 +167,7 @@ class Router:
         """Follow the policy's file and the repository's folder, until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self.policy.follow())
+            group.create_task(self.telemetry.keep_fresh())
             if self.settings.reload_interval_s:
                 group.create_task(self.versions.follow(self.settings.reload_interval_s))
 

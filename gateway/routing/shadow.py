@@ -12,12 +12,12 @@ import msgspec
 
 from gateway.backends.base import Call, Target
 from gateway.errors import BackendError, GatewayError, shorten
+from gateway.logs import logger
 from gateway.models.rows import Rows, join
 from gateway.routing.answer import Answer
 from gateway.routing.backlog import Backlog, Copy
 from gateway.routing.pace import Pace
 from gateway.routing.shadow_report import Findings, ShadowReport
-from gateway.telemetry import logger
 
 #: 2**32 divided by the golden ratio: see :meth:`Shadow._chosen`.
 _GOLDEN = 2_654_435_769
@@ -33,8 +33,8 @@ Predict = Callable[[Target, Rows, Call], Awaitable[Answer]]
 class Observer(Protocol):
     """Told of what becomes of the copied requests; its methods must be quick and not raise."""
 
-    def compared(self, rows: int, agreeing: int) -> None:
-        """So many rows were compared, and so many of them agreed."""
+    def compared(self, requests: int, rows: int, agreeing: int) -> None:
+        """So many requests with so many rows were compared, and so many of the rows agreed."""
         ...
 
     def dropped(self, reason: str) -> None:
@@ -224,7 +224,7 @@ class Shadow:
             spent += results.backend_s * rows.count / results.rows
         self._pace.charge(spent)
         self._pace.succeeded()
-        self._observer.compared(*found)
+        self._observer.compared(len(group), *found)
 
     async def _ask_each(self, group: list[Copy]) -> None:
         """One call per request, as long as the candidate answers some."""

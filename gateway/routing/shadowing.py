@@ -97,8 +97,9 @@ class _Running:
         await self.shadow.close()
         await self._batcher.close()
 
-    def compared(self, rows: int, agreeing: int) -> None:
+    def compared(self, requests: int, rows: int, agreeing: int) -> None:
         """See :class:`gateway.routing.shadow.Observer`."""
+        self._telemetry.shadow_requests.labels(*self._names, "compared").inc(requests)
         counted = self._telemetry.shadow_rows
         counted.labels(*self._names, "agreeing").inc(agreeing)
         counted.labels(*self._names, "differing").inc(rows - agreeing)

@@ -13,11 +13,12 @@ import numpy as np
 from gateway.backends.base import Call, Target
 from gateway.config import Settings
 from gateway.errors import GatewayError, ModelError
+from gateway.logs import logger
 from gateway.models.manifest import MANIFEST_NAME
 from gateway.models.repository import ModelVersion, Repository
 from gateway.models.rows import Outputs
 from gateway.routing.lane import Lane
-from gateway.telemetry import Telemetry, logger
+from gateway.telemetry import Telemetry
 
 #: Targets by lineage by backend.
 Offered = dict[str, dict[str, Target]]

@@ -46,7 +46,7 @@ def test_problem_has_the_members_of_rfc_9457() -> None:
 
 
 def test_field_errors_are_listed_up_to_a_limit() -> None:
-    many = [FieldError(f"/f{i}", f"f{i}", "is missing", "a number") for i in range(30)]
+    many = [FieldError(f"/f{i}", f"f{i}", "missing", "is missing", "a number") for i in range(30)]
     problem = InvalidInput(many).problem()
     assert problem["status"] == 422
     assert len(problem["errors"]) == MAX_FIELD_ERRORS
@@ -54,6 +54,7 @@ def test_field_errors_are_listed_up_to_a_limit() -> None:
     assert problem["errors"][0] == {
         "pointer": "/f0",
         "field": "f0",
+        "kind": "missing",
         "detail": "is missing",
         "allowed": "a number",
     }

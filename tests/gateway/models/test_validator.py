@@ -39,6 +39,7 @@ def test_one_object_becomes_typed_columns() -> None:
     assert [column.dtype.kind for column in rows.columns.values()] == ["i", "f", "b", "O"]
     assert msgspec.to_builtins(rows.objects) == [GOOD]
     assert rows.warnings == []
+    assert rows.outside == {}
 
 
 def test_instances_become_one_row_each_in_order() -> None:
@@ -67,46 +68,69 @@ def test_values_outside_the_training_range_are_warned_of() -> None:
     ]
 
 
+def test_values_outside_the_training_range_are_counted_by_feature() -> None:
+    assert VALIDATOR.decode(body(count=75)).outside == {"count": 1}
+    batch = {"instances": [GOOD | {"count": 11, "size": 2}, GOOD, GOOD | {"count": -1}]}
+    assert VALIDATOR.decode(json.dumps(batch).encode()).outside == {"count": 2, "size": 1}
+
+
 def test_or_refused_where_the_manifest_says_so() -> None:
     strict = Validator(msgspec.structs.replace(MANIFEST, out_of_range="reject"))
-    with pytest.raises(InvalidInput, match="count: is outside the training range"):
+    with pytest.raises(InvalidInput, match="count: is outside the training range") as caught:
         strict.decode(body(count=75))
+    assert [error.kind for error in caught.value.errors] == ["range"]
     assert strict.decode(body(count=10)).count == 1
 
 
 def test_warnings_are_bounded() -> None:
     wide = Validator(MANIFEST)
     batch = {"instances": [GOOD | {"count": 99}] * 300}
-    warnings = wide.decode(json.dumps(batch).encode()).warnings
-    assert len(warnings) == 101
-    assert warnings[-1] == "200 more values are outside their training range"
+    rows = wide.decode(json.dumps(batch).encode())
+    assert len(rows.warnings) == 101
+    assert rows.warnings[-1] == "200 more values are outside their training range"
+    assert rows.outside == {"count": 300}
 
 
-BAD_FIELDS: list[tuple[str, str, str, str]] = [
-    ('"count": "22"', "count", "is a string, not a number", '"22"'),
-    ('"count": true', "count", "is a boolean, not a number", "true"),
-    ('"count": null', "count", "is null, not a number", "null"),
-    ('"count": 2.5', "count", "is not a whole number", "2.5"),
-    ('"count": NaN', "count", "is no number that can be computed with", "NaN"),
-    ('"count": 1e999', "count", "is no number that can be computed with", "1e999"),
-    ('"count": 9223372036854775808', "count", "does not fit in int64", "9223372036854775808"),
-    ('"size": 1e39', "size", "does not fit in float32", "1e+39"),
-    ('"size": -Infinity', "size", "is no number that can be computed with", "-Infinity"),
-    ('"size": [1]', "size", "is a list, not a number", "a list of 1"),
-    ('"size": {}', "size", "is an object, not a number", "an object of 0"),
-    ('"big": 1', "big", "is a number, not a boolean", "1"),
-    ('"name": "B"', "name", "is not a known category", '"B"'),
-    ('"name": 3', "name", "is a number, not a string", "3"),
+def test_warnings_of_a_single_row_are_bounded() -> None:
+    features = tuple(Feature(f"f{i}", "number", range=(0, 1)) for i in range(150))
+    manifest = Manifest("m", features, (Output("y"),), {"onnx": BackendSpec({"a": {}})})
+    rows = Validator(manifest).decode(json.dumps({f.name: 2 for f in features}).encode())
+    assert len(rows.warnings) == 101
+    assert rows.warnings[-1] == "50 more values are outside their training range"
+    assert sum(rows.outside.values()) == 150
+
+
+BAD_FIELDS: list[tuple[str, str, str, str, str]] = [
+    ('"count": "22"', "count", "type", "is a string, not a number", '"22"'),
+    ('"count": true', "count", "type", "is a boolean, not a number", "true"),
+    ('"count": null', "count", "type", "is null, not a number", "null"),
+    ('"count": 2.5', "count", "type", "is not a whole number", "2.5"),
+    ('"count": NaN', "count", "dtype", "is no number that can be computed with", "NaN"),
+    ('"count": 1e999', "count", "dtype", "is no number that can be computed with", "1e999"),
+    (
+        '"count": 9223372036854775808',
+        "count",
+        "dtype",
+        "does not fit in int64",
+        "9223372036854775808",
+    ),
+    ('"size": 1e39', "size", "dtype", "does not fit in float32", "1e+39"),
+    ('"size": -Infinity', "size", "dtype", "is no number that can be computed with", "-Infinity"),
+    ('"size": [1]', "size", "type", "is a list, not a number", "a list of 1"),
+    ('"size": {}', "size", "type", "is an object, not a number", "an object of 0"),
+    ('"big": 1', "big", "type", "is a number, not a boolean", "1"),
+    ('"name": "B"', "name", "category", "is not a known category", '"B"'),
+    ('"name": 3', "name", "type", "is a number, not a string", "3"),
 ]
 
 
-@pytest.mark.parametrize(("member", "field", "detail", "sent"), BAD_FIELDS)
-def test_a_bad_field_is_named(member: str, field: str, detail: str, sent: str) -> None:
+@pytest.mark.parametrize(("member", "field", "kind", "detail", "sent"), BAD_FIELDS)
+def test_a_bad_field_is_named(member: str, field: str, kind: str, detail: str, sent: str) -> None:
     text = json.dumps(GOOD)[:-1] + ", " + member + "}"
     with pytest.raises(InvalidInput) as caught:
         VALIDATOR.decode(text.encode())
     (error,) = caught.value.errors
-    assert (error.field, error.detail, error.sent) == (field, detail, sent)
+    assert (error.field, error.kind, error.detail, error.sent) == (field, kind, detail, sent)
     assert error.pointer == f"/{field}"
     assert error.allowed == next(f for f in MANIFEST.features if f.name == field).allowed
 
@@ -122,10 +146,10 @@ def test_every_bad_field_of_every_row_is_named() -> None:
     batch = {"instances": [GOOD, {"count": 1, "size": "x", "big": True, "surname": "q"}]}
     with pytest.raises(InvalidInput) as caught:
         VALIDATOR.decode(json.dumps(batch).encode())
-    assert [(e.pointer, e.detail) for e in caught.value.errors] == [
-        ("/instances/1/surname", "is not known"),
-        ("/instances/1/size", "is a string, not a number"),
-        ("/instances/1/name", "is missing"),
+    assert [(e.pointer, e.kind, e.detail) for e in caught.value.errors] == [
+        ("/instances/1/surname", "unknown-field", "is not known"),
+        ("/instances/1/size", "type", "is a string, not a number"),
+        ("/instances/1/name", "missing", "is missing"),
     ]
 
 
@@ -183,26 +207,27 @@ def test_tensors_keep_shape_and_dtype() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "value"),
+    ("options", "value", "kind"),
     [
-        ({"shape": (2,)}, "[1]"),
-        ({"shape": (2,)}, "[[1], [2]]"),
-        ({"shape": (2,)}, '["1", "2"]'),
-        ({"shape": (2,)}, "[true, false]"),
-        ({"shape": (2,)}, "[1, 1e39]"),
-        ({"shape": (2,)}, "[1, NaN]"),
-        ({"shape": (2, None)}, "[[1], [1, 2]]"),
-        ({"shape": (1,), "dtype": "int8"}, "[128]"),
-        ({"shape": (1,), "dtype": "uint8"}, "[-1]"),
-        ({"shape": (1,), "dtype": "bool"}, "[1]"),
-        ({"shape": (1,), "dtype": "string"}, "[1]"),
-        ({"shape": (1,), "dtype": "string"}, r'["\ud800"]'),
+        ({"shape": (2,)}, "[1]", "shape"),
+        ({"shape": (2,)}, "[[1], [2]]", "type"),
+        ({"shape": (2,)}, '["1", "2"]', "type"),
+        ({"shape": (2,)}, "[true, false]", "type"),
+        ({"shape": (2,)}, "[1, 1e39]", "dtype"),
+        ({"shape": (2,)}, "[1, NaN]", "type"),
+        ({"shape": (2, None)}, "[[1], [1, 2]]", "shape"),
+        ({"shape": (1,), "dtype": "int8"}, "[128]", "dtype"),
+        ({"shape": (1,), "dtype": "uint8"}, "[-1]", "dtype"),
+        ({"shape": (1,), "dtype": "bool"}, "[1]", "type"),
+        ({"shape": (1,), "dtype": "string"}, "[1]", "type"),
+        ({"shape": (1,), "dtype": "string"}, r'["\ud800"]', "text"),
     ],
 )
-def test_tensors_that_do_not_fit(options: dict[str, Any], value: str) -> None:
+def test_tensors_that_do_not_fit(options: dict[str, Any], value: str, kind: str) -> None:
     with pytest.raises(InvalidInput) as caught:
         tensor_validator(**options).decode(b'{"x": %s}' % value.encode())
-    assert caught.value.errors[0].field == "x"
+    (error,) = caught.value.errors
+    assert (error.field, error.kind) == ("x", kind)
 
 
 def test_rows_of_one_batch_share_their_shape() -> None:

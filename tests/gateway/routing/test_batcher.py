@@ -37,6 +37,7 @@ class Seen:
     def __init__(self) -> None:
         self.batches: list[int] = []
         self.errors: list[BackendError] = []
+        self.expiries = 0
 
     def answered(self, results: Results, waited_s: float) -> None:
         assert waited_s >= 0
@@ -45,6 +46,9 @@ class Seen:
     def failed(self, error: BackendError, sent_at: float) -> None:
         assert sent_at <= time.monotonic()
         self.errors.append(error)
+
+    def expired(self, requests: int) -> None:
+        self.expiries += requests
 
 
 def double(rows: Rows) -> Outputs:

@@ -42,7 +42,7 @@ class Seen:
         self.drops: list[str] = []
         self.failures = 0
 
-    def compared(self, rows: int, agreeing: int) -> None:
+    def compared(self, requests: int, rows: int, agreeing: int) -> None:
         self.rows += rows
         self.agreeing += agreeing
 
