@@ -210,7 +210,7 @@ def _predict_parameters(router: Router) -> list[dict[str, Any]]:
             "in": "header",
             "description": "Milliseconds the answer may take at most; "
             f"{router.settings.request_timeout_s * 1000:g} where it says more or is not there.",
-            "schema": {"type": "number", "exclusiveMinimum": 0},
+            "schema": {"type": "number", "minimum": 1},
         },
     ]
 

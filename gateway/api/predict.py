@@ -246,11 +246,11 @@ def timeout_s(sent: str) -> float:
         milliseconds = float(sent)
     except ValueError:
         milliseconds = 0.0
-    if not 0 < milliseconds < math.inf:
+    if not 1 <= milliseconds < math.inf:
         raise InvalidRequest(
-            f"{TIMEOUT_HEADER}: is {shorten(sent)!r}; allowed: a number of milliseconds above 0",
+            f"{TIMEOUT_HEADER}: is {shorten(sent)!r}; allowed: milliseconds, 1 at least",
             field=TIMEOUT_HEADER,
-            allowed="a number of milliseconds above 0",
+            allowed="milliseconds, 1 at least",
         )
     return milliseconds / 1000
 

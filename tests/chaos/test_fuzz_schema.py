@@ -32,6 +32,14 @@ CHECKS = (
     "unsupported_method",
     "allow_header_conformance",
 )
+#: A deadline of a millisecond, which the document allows, is rightly answered 504; and a header the
+#: gateway does not know is no error in HTTP.
+CONFIGURATION = """
+[checks.not_a_server_error]
+expected-statuses = ["2xx", "3xx", "4xx", "504"]
+[phases.coverage.generation]
+allow-extra-parameters = false
+"""
 #: Requests per door and kind of data; with three models it takes about half a minute.
 EXAMPLES = 60
 
@@ -72,7 +80,9 @@ def test_every_answer_is_as_the_document_says(
 ) -> None:
     model(tmp_path / "model")
     with Gateway(tmp_path / "model") as gateway:
-        command = [sys.executable, "-m", "schemathesis.cli", "run", f"{gateway.url}/openapi.json"]
+        (tmp_path / "schemathesis.toml").write_text(CONFIGURATION)
+        command = [sys.executable, "-m", "schemathesis.cli"]
+        command += ["--config-file", "schemathesis.toml", "run", f"{gateway.url}/openapi.json"]
         command += ["--checks", ",".join(CHECKS), "--phases", "examples,coverage,fuzzing"]
         command += ["--max-examples", str(EXAMPLES), "--generation-deterministic"]
         command += ["--continue-on-failure", "--no-color"]
@@ -89,4 +99,4 @@ def test_every_answer_is_as_the_document_says(
     # It has not passed by being refused at the door: rows were predicted, rows were refused.
     assert answered[200] > EXAMPLES
     assert answered[422] > 20
-    assert max(answered) < 500
+    assert {status for status in answered if status >= 500} <= {504}
