@@ -59,11 +59,13 @@ class HealthMonitor:
         await self._check(state)
         return state.health
 
-    def note_failure(self, target: Target, error: BackendError) -> None:
-        """A prediction failed: the target is not ready until it answers a warm-up again."""
+    def note_failure(self, target: Target, error: BackendError, gone: bool) -> None:
+        """A prediction failed; with ``gone`` the target is not ready until it answers a warm-up."""
         state = self.states.get(target)
-        if state is not None:
-            state.note_error(error)
+        if state is None:
+            return
+        state.note_error(error)
+        if gone:
             state.health = Health(False, error.detail, state.health.stand_in)
 
     async def refresh(self) -> Iterable[TargetState]:

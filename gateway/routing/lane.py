@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 
 from gateway.backends.base import Backend, Call, Target
 from gateway.config import Settings
@@ -22,12 +23,16 @@ from gateway.routing.queue import Asker, Place
 from gateway.telemetry import Telemetry
 
 
+#: Seconds after which a server that has not answered may be taken to hang.
+_FAIR_S = 1.0
+
+
 class Lane:
     """Everything a request of one target goes through; see :meth:`open` and :meth:`enqueue`.
 
-    The breaker counts what says that a server is gone or hangs. An answer that is an error may be
-    the fault of one row, and no client shall be able to stop a backend with a bad one; an engine in
-    this process cannot be gone.
+    The breaker, and the health, count what says that a server is gone or hangs. No client shall be
+    able to stop a backend for the others with bad rows or short deadlines, and an engine in this
+    process cannot be gone.
     """
 
     def __init__(
@@ -127,10 +132,22 @@ class Lane:
 
     def failed(self, error: BackendError, sent_at: float) -> None:
         """See :class:`gateway.routing.batcher.Observer`."""
-        self._health.note_failure(self.target, error)
         self._metrics.failed(error.slug)
-        if not self.local and isinstance(error, BackendUnavailable | BackendTimeout):
+        gone = not self.local and self._tells_of_the_server(error, sent_at)
+        self._health.note_failure(self.target, error, gone)
+        if gone:
             self.breaker.failed(sent_at)
+
+    def _tells_of_the_server(self, error: BackendError, sent_at: float) -> bool:
+        """Whether it is gone or hangs, going by this failure of a call.
+
+        An answer that is an error may be the fault of one row; and that it took longer than a
+        deadline says nothing where a client has set one of a few milliseconds.
+        """
+        if isinstance(error, BackendTimeout):
+            fair_s = min(_FAIR_S, self._settings.request_timeout_s / 4)
+            return time.monotonic() - sent_at >= fair_s
+        return isinstance(error, BackendUnavailable)
 
     def expired(self, requests: int) -> None:
         """See :class:`gateway.routing.batcher.Observer`."""

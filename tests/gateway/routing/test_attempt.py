@@ -146,10 +146,27 @@ async def test_an_open_breaker_lets_nobody_wait(routed: Router) -> None:
     waiting = asyncio.create_task(ask(routed, "remote"))
     await asyncio.sleep(0.05)
     for _ in range(5):
-        lane.failed(BackendTimeout("remote", "it hangs"), time.monotonic())
+        lane.failed(BackendTimeout("remote", "it hangs"), time.monotonic() - 2)
     with pytest.raises(BackendUnavailable, match="left alone"):
         await asyncio.wait_for(waiting, 0.1)
     assert await first == "remote"
+
+
+@pytest.mark.parametrize("fault", ["bad rows", "short deadlines"])
+async def test_no_client_can_stop_a_backend_for_the_others(routed: Router, fault: str) -> None:
+    remote = memory(routed, "remote")
+    if fault == "bad rows":
+        remote.fail = BackendError("remote", "a row could not be computed")
+    else:
+        remote.delay = 0.01
+    for _ in range(20):
+        with pytest.raises(BackendError):
+            await ask(routed, "remote", within=0.005)
+    remote.fail, remote.delay = None, 0
+    target = routed.select(backend="remote").fixed[0]
+    assert routed.versions.lanes[target].breaker.allow()
+    assert routed.health.states[target].health.detail == "not checked yet"
+    assert await ask(routed, "remote") == "remote"
 
 
 async def test_who_leaves_is_asked_for_no_longer(routed: Router) -> None:
