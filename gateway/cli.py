@@ -1,5 +1,5 @@
-"""The ``gateway`` command: serve · predict · models · backends · settings · route, and what is
-installed beside it under the entry point group ``gateway.commands`` (``up``)."""
+"""The ``gateway`` command: serve · predict · models · backends · settings · key · route, and what
+is installed beside it under the entry point group ``gateway.commands`` (``up``)."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from rich.table import Table
 from gateway import __version__
 from gateway.config import describe, load
 from gateway.errors import GatewayError
+from gateway.key_cli import app as key
 from gateway.route_cli import route
 
 app = typer.Typer(
@@ -27,6 +28,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+app.add_typer(key)
 app.add_typer(route)
 
 _SETTINGS_HEAD = """# Settings

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,8 @@ from gateway.errors import GatewayError
 from gateway.routing.router import open_router
 from gateway.tracing import new_request_id
 
+#: Where the command line finds the API key for a gateway that wants one.
+KEY_VARIABLE = "GATEWAY_API_KEY"
 _TIMEOUT = aiohttp.ClientTimeout(total=60)
 
 
@@ -55,6 +58,8 @@ async def _request(
     method: str, url: str, path: str, query: Mapping[str, str], body: bytes | None
 ) -> Any:
     headers = {"Content-Type": "application/json"}
+    if key := os.environ.get(KEY_VARIABLE):
+        headers["X-API-Key"] = key
     address = url.rstrip("/") + path
     try:
         async with (

@@ -107,6 +107,67 @@ class Settings(
         Count, Meta(description="Largest request body in bytes; larger ones get 413.")
     ] = 8 * 1024 * 1024
     max_instances: Annotated[Count, Meta(description="Most rows of one request.")] = 10_000
+    max_client_connections: Annotated[
+        Count,
+        Meta(
+            description="Clients connected to each worker at most; beyond, idle ones are closed, "
+            "and where none is idle, new ones get 503."
+        ),
+    ] = 10_000
+    read_timeout_s: Annotated[
+        Seconds,
+        Meta(
+            description="Seconds in which a request must have come whole, counted from its first "
+            "byte, else 408; an answer must be read within three times as long. Lines of a head "
+            "may have 8190 bytes and a head 128 of them, else 400."
+        ),
+    ] = 10.0
+    idle_timeout_s: Annotated[
+        Seconds,
+        Meta(description="Seconds a connection is kept without a request; at most 3630."),
+    ] = 75.0
+    drain_grace_s: Annotated[
+        float,
+        Meta(
+            ge=0,
+            description="Seconds the gateway goes on serving after SIGTERM, while /readyz says "
+            "503 and every answer closes its connection; a second signal ends them, and SIGINT "
+            "skips them.",
+        ),
+    ] = 5.0
+    shutdown_timeout_s: Annotated[
+        float,
+        Meta(
+            ge=0,
+            description="Seconds that requests in flight get to finish when the gateway stops; "
+            "0 takes request_timeout_s.",
+        ),
+    ] = 0.0
+    tls_certificate: Annotated[
+        str, Meta(description="PEM file of the certificate and its chain; empty serves plain HTTP.")
+    ] = ""
+    tls_key: Annotated[
+        str, Meta(description="PEM file of the certificate's key, without a passphrase.")
+    ] = ""
+    api_keys_file: Annotated[
+        str,
+        Meta(
+            description="File of API keys' hashes that `gateway key new` makes; empty lets "
+            "everyone in. A change is followed within a second."
+        ),
+    ] = ""
+    management_port: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=65535,
+            description="Port of /metrics, /v1/backends, /v1/routing and /v1/shadow, which the "
+            "public one then answers with 404; 0 leaves them there.",
+        ),
+    ] = 0
+    management_host: Annotated[
+        str, Meta(description="Address on which management_port is listened on.")
+    ] = "127.0.0.1"
     onnx_threads: Annotated[
         int,
         Meta(
@@ -125,6 +186,11 @@ class Settings(
     def required(self) -> frozenset[str]:
         """``required_backends`` as names."""
         return frozenset(name.strip() for name in self.required_backends.split(",") if name.strip())
+
+    @property
+    def shutdown_s(self) -> float:
+        """``shutdown_timeout_s``, or what stands for it."""
+        return self.shutdown_timeout_s or self.request_timeout_s
 
     def __repr__(self) -> str:
         shown = (f"{name}={value!r}" for name, value in self.masked().items())

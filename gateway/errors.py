@@ -5,16 +5,21 @@
     GatewayError                    500
     ├── InvalidRequest              400  the request cannot be understood
     │   ├── InvalidInput            422  it is JSON, but not what the model's manifest describes
+    │   ├── Unauthorized            401  no API key, or none that is known
+    │   ├── Forbidden               403  the API key does not allow this
     │   ├── MethodNotAllowed        405
+    │   ├── RequestTimeout          408  the request had not come whole in time
     │   ├── BodyTooLarge            413
-    │   └── UnsupportedMediaType    415
+    │   ├── UnsupportedMediaType    415
+    │   └── RateLimited             429  the API key's requests come too fast
     ├── NotFound                    404  says what there is instead
     ├── BackendError                502  the backend answered, and its answer was an error
     │   ├── BackendUnavailable      503  it cannot be reached, or refuses for the moment
     │   │   └── Overloaded          503  its queue in the gateway is full
     │   └── BackendTimeout          504  it did not answer within the deadline
     ├── ModelError                  500  a model folder that cannot be served
-    └── ConfigError                 500  a setting that cannot be used
+    ├── ConfigError                 500  a setting that cannot be used
+    └── TooManyConnections          503  the gateway has as many clients as it may have
 
 This file is also packed into the TorchServe archive (the handler raises the same ``InvalidInput``),
 so it imports nothing but the standard library.
@@ -22,6 +27,7 @@ so it imports nothing but the standard library.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -123,6 +129,67 @@ class InvalidInput(InvalidRequest):
         if len(self.errors) > MAX_FIELD_ERRORS:
             members["errors_omitted"] = len(self.errors) - MAX_FIELD_ERRORS
         super().__init__(detail, **members)
+
+
+class Unauthorized(InvalidRequest):
+    """No API key was sent, or none that is known."""
+
+    status = 401
+    title = "An API key is needed"
+    slug = "unauthorized"
+
+    def __init__(self, sent: bool) -> None:
+        self._sent = sent
+        super().__init__(
+            "the API key is not known"
+            if sent
+            else "send an API key, as Authorization: Bearer <key> or X-API-Key: <key>"
+        )
+
+    @property
+    def headers(self) -> dict[str, str]:
+        # https://www.rfc-editor.org/rfc/rfc6750#section-3
+        challenge = 'Bearer realm="gateway"'
+        return {"WWW-Authenticate": challenge + ', error="invalid_token"' * self._sent}
+
+
+class Forbidden(InvalidRequest):
+    """It is known who asks, and that they may not."""
+
+    status = 403
+    title = "This is not allowed"
+    slug = "forbidden"
+
+
+class RequestTimeout(InvalidRequest):
+    """The head or the body had not come within its time, in seconds."""
+
+    status = 408
+    title = "The request came too slowly"
+    slug = "request-timeout"
+
+    def __init__(self, limit_s: float) -> None:
+        super().__init__(f"the request had not come whole after {limit_s:g} s")
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Connection": "close"}
+
+
+class RateLimited(InvalidRequest):
+    """An API key's requests come faster than it may send them; ``wait_s`` in seconds."""
+
+    status = 429
+    title = "Too many requests"
+    slug = "rate-limited"
+
+    def __init__(self, key: str, rate: float, wait_s: float) -> None:
+        super().__init__(f"API key {key}: {rate:g} requests a second are allowed")
+        self._wait_s = wait_s
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Retry-After": str(max(math.ceil(self._wait_s), 1))}
 
 
 class MethodNotAllowed(InvalidRequest):
@@ -237,6 +304,21 @@ class ConfigError(GatewayError):
 
     title = "The configuration cannot be used"
     slug = "config-error"
+
+
+class TooManyConnections(GatewayError):
+    """As many clients are connected as may be, and none of them is idle."""
+
+    status = 503
+    title = "Too many connections"
+    slug = "too-many-connections"
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(f"{limit} clients are connected already; try again in a moment")
+
+    @property
+    def headers(self) -> dict[str, str]:
+        return {"Retry-After": "1", "Connection": "close"}
 
 
 def shorten(value: object, limit: int = MAX_SENT_CHARS) -> str:

@@ -6,11 +6,15 @@ import asyncio
 import gc
 import signal
 import sys
+from contextlib import suppress
 
 from aiohttp import web
 
+from gateway.api.drain import DRAIN
+from gateway.api.runner import Runner
 from gateway.app import create_app, start
 from gateway.config import Settings
+from gateway.files import raise_limit
 from gateway.logs import configure_logging, logger
 
 if sys.platform == "win32":
@@ -20,26 +24,52 @@ else:
 
 
 def run(settings: Settings) -> None:
-    """Serve until SIGINT or SIGTERM; raises :class:`ModelError` or OSError where it cannot."""
+    """Serve until SIGINT or SIGTERM; raises :class:`GatewayError` or OSError where it cannot."""
     configure_logging(settings.log_level)
+    clients = raise_limit(settings.max_client_connections)
+    if clients < settings.max_client_connections:
+        logger.warning("the limit of open files leaves room for %d clients only", clients)
     run_loop(serve(create_app(settings), settings))
 
 
 async def serve(app: web.Application, settings: Settings) -> None:
-    """Load the models, listen, log the address, and stop in order when told to."""
-    stop = asyncio.Event()
+    """Load the models, listen, log the address, and stop in order when told to.
+
+    SIGTERM comes from what manages the process, a load balancer in front of it perhaps: the
+    gateway says that it is not ready, and serves on until those who ask have seen that. SIGINT is a
+    person's Ctrl-C, and skips this.
+    """
+    told, hurried = asyncio.Event(), asyncio.Event()
+
+    def on_signal(number: signal.Signals) -> None:
+        if told.is_set() or number is signal.SIGINT:
+            hurried.set()
+        told.set()
+
     loop = asyncio.get_running_loop()
-    for name in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(name, stop.set)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, on_signal, number)
     runner = await start(app, settings.host, settings.port)
     try:
         _settle_memory()
-        for address in runner.addresses:
-            logger.info("listening on http://%s:%s", *address[:2])
-        await stop.wait()
+        _say_where(runner, "https" if settings.tls_certificate else "http")
+        await told.wait()
+        app[DRAIN].begun = True
+        if not hurried.is_set():
+            logger.info("draining for %g s", settings.drain_grace_s)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(hurried.wait(), settings.drain_grace_s)
         logger.info("stopping")
     finally:
         await runner.cleanup()
+
+
+def _say_where(runner: Runner, scheme: str) -> None:
+    if runner.companion is not None:
+        for address in runner.companion.addresses:
+            logger.info("management on %s://%s:%s", scheme, *address[:2])
+    for address in runner.addresses:
+        logger.info("listening on %s://%s:%s", scheme, *address[:2])
 
 
 def _settle_memory() -> None:

@@ -14,21 +14,23 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 
 import msgspec
 from prometheus_client.multiprocess import mark_process_dead
 
+from gateway.api.guard import open_ring
 from gateway.config import Settings, to_environment
 from gateway.logs import configure_logging, logger
 from gateway.metrics import WORKER_VARIABLE
+from gateway.tls import server_context
 
 #: Seconds before a worker that died is replaced, doubled each time up to the last, and how long it
 #: must have lived for the count to begin anew.
 _FIRST_PAUSE_S, _LAST_PAUSE_S, _HEALTHY_S = 0.1, 10.0, 30.0
-#: Seconds workers get to finish what they are at.
-_STOP_S = 30.0
+#: Seconds workers get to end beyond those that their drain and requests in flight may take.
+_STOP_S = 15.0
 _POLL_S = 0.1
 
 
@@ -43,33 +45,36 @@ class _Worker:
 
 
 def supervise(settings: Settings) -> None:
-    """Serve with ``settings.workers`` processes until SIGINT or SIGTERM.
+    """Serve with ``settings.workers`` processes until SIGINT or SIGTERM, which they get, too.
 
-    Raises OSError where the address cannot be listened on.
+    Raises OSError where an address cannot be listened on, :class:`ConfigError` where the
+    certificate or the API keys cannot be used.
     """
     configure_logging(settings.log_level)
-    stopping = False
-
-    def stop(*_: object) -> None:
-        nonlocal stopping
-        stopping = True
-
+    server_context(settings)
+    open_ring(settings)
+    received: list[int] = []
     for name in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(name, stop)
+        signal.signal(name, lambda number, _: received.append(number))
     workers = [_Worker(number) for number in range(1, settings.workers + 1)]
-    with _port(settings) as port, tempfile.TemporaryDirectory(prefix="gateway-") as folder:
+    with (
+        _port(settings.host, settings.port) as port,
+        _management_port(settings),
+        tempfile.TemporaryDirectory(prefix="gateway-") as folder,
+    ):
         environment = {
             **os.environ,
             **to_environment(msgspec.structs.replace(settings, port=port, workers=1)),
             WORKER_VARIABLE: folder,
         }
         try:
-            while not stopping:
+            while not received:
                 for worker in workers:
                     _look_after(worker, environment)
                 time.sleep(_POLL_S)
         finally:
-            _stop([worker.process for worker in workers if worker.process is not None])
+            processes = [worker.process for worker in workers if worker.process is not None]
+            _stop(processes, received, settings.drain_grace_s + settings.shutdown_s + _STOP_S)
 
 
 def _look_after(worker: _Worker, environment: dict[str, str]) -> None:
@@ -99,26 +104,36 @@ def _look_after(worker: _Worker, environment: dict[str, str]) -> None:
         logger.info("worker %d has pid %d", worker.number, worker.process.pid)
 
 
-def _stop(processes: list[subprocess.Popen[bytes]]) -> None:
-    for process in processes:
-        process.terminate()
-    deadline = time.monotonic() + _STOP_S
-    for process in processes:
-        try:
-            process.wait(max(deadline - time.monotonic(), 0))
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+def _stop(processes: list[subprocess.Popen[bytes]], received: list[int], within_s: float) -> None:
+    """Pass on the signals, also those that come meanwhile, until the workers have ended."""
+    deadline = time.monotonic() + within_s
+    passed_on = 0
+    while any(process.poll() is None for process in processes):
+        signals = received or [signal.SIGTERM]
+        for process in processes:
+            for number in signals[passed_on:]:
+                process.send_signal(number)
+        passed_on = len(signals)
+        if time.monotonic() > deadline:
+            for process in processes:
+                process.kill()
+        time.sleep(_POLL_S)
 
 
 @contextmanager
-def _port(settings: Settings) -> Iterator[int]:
+def _port(host: str, port: int) -> Iterator[int]:
     """The port, held for the workers: nobody without ``SO_REUSEPORT`` can take it meanwhile."""
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        probe.bind((settings.host, settings.port))  # taken by another program: fails here
+        probe.bind((host, port))  # taken by another program: fails here
     with socket.socket(family, socket.SOCK_STREAM) as holder:
         holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        holder.bind((settings.host, settings.port))
+        holder.bind((host, port))
         yield holder.getsockname()[1]
+
+
+def _management_port(settings: Settings) -> AbstractContextManager[int | None]:
+    if not settings.management_port:
+        return nullcontext()
+    return _port(settings.management_host, settings.management_port)

@@ -19,7 +19,9 @@ class Gateway:
     def __init__(self, repository: Path, *args: str, **environ: str) -> None:
         self._command = [sys.executable, "-m", "gateway", "serve", str(repository), "--port", "0"]
         self._command += args
-        self._environ = os.environ | {"PYTHONPATH": str(ROOT)} | environ
+        # Nobody follows its readiness, so it need not serve on after SIGTERM.
+        defaults = {"PYTHONPATH": str(ROOT), "GATEWAY_DRAIN_GRACE_S": "0"}
+        self._environ = os.environ | defaults | environ
         self.log: list[dict[str, object]] = []
 
     def __enter__(self) -> Self:

@@ -7,14 +7,16 @@ cost more than all the gateway does. Whatever is unusual in any way goes aiohttp
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
-from email.utils import formatdate
-from http import HTTPStatus
 from typing import Any, Protocol
 
 from aiohttp import StreamReader, web
-from aiohttp.http import SERVER_SOFTWARE, HttpVersion11, RawRequestMessage
+from aiohttp.http import HttpProcessingError, HttpVersion11, RawRequestMessage
+from aiohttp.http_exceptions import LineTooLong
+
+from gateway.api.drain import Drain
+from gateway.api.wire import closing, head, problem
+from gateway.errors import GatewayError, InvalidRequest
 
 
 class Arrival:
@@ -72,23 +74,34 @@ class Connection(web.RequestHandler):
     wait in aiohttp's queue, and aiohttp's task, which would take them up, is not woken.
     """
 
-    __slots__ = ("_arrival", "_door", "_turning")
+    __slots__ = ("_arrival", "_begun", "_body", "_door", "_drain", "_turning", "unread")
 
-    def __init__(self, door: Door, server: web.Server, **options: Any) -> None:
+    def __init__(self, door: Door, drain: Drain, server: web.Server, **options: Any) -> None:
         super().__init__(server, **options)
         self._door = door
+        self._drain = drain
         self._arrival: Arrival | None = None
         self._turning = False
+        #: Since when a head or body comes in, in the loop's time; 0.0 while none does.
+        self._begun = 0.0
+        #: The body that comes in.
+        self._body: StreamReader | None = None
+        #: The sweep's note of an answer that is left unread: since when, and after how many.
+        self.unread: tuple[float, int] | None = None
 
     def data_received(self, data: bytes) -> None:
         """Called by the event loop with what it has read."""
+        count = self._request_count
         idle = self._waiter
         if idle is None or idle.done():
             super().data_received(data)  # aiohttp's task is at work, and looks for more itself
+            self._note(count, data)
             return
         self._waiter = None  # so that it is not woken before the door has seen what came
         super().data_received(data)
         self._waiter = idle
+        if self._begun or self._request_count == count or not self._messages[-1][1].is_eof():
+            self._note(count, data)  # anything but a whole request
         if not self._turning:  # aiohttp calls this, too, when reading goes on after a pause
             self._turn()
 
@@ -108,11 +121,115 @@ class Connection(web.RequestHandler):
         self._arrival.on_leave = None  # a cycle, which the garbage collector would have to find
         self._arrival = None
         self._finish()
-        self.transport.write(_head(status, headers, len(body)) + body)
-        if self._close:
+        leaving = self._drain.begun and not self._messages
+        if leaving:
+            headers = {**headers, "Connection": "close"}
+        self.transport.write(head(status, headers, len(body)) + body)
+        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
+        if leaving or self._close:
             self.transport.close()
         elif self._messages and not self._turning:
             self._turn()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """Answer what aiohttp cannot read as HTTP; the connection is closed.
+
+        aiohttp's own answer and log quote what was sent, and so may quote a key.
+        """
+        if not isinstance(exc, HttpProcessingError):
+            return super().handle_error(request, status, exc, message)
+        reason = "a line is too long" if isinstance(exc, LineTooLong) else "it is malformed"
+        error = InvalidRequest(f"the request cannot be read as HTTP: {reason}")
+        status, headers, content = problem(error)
+        response = web.Response(body=content, status=status, headers=headers)
+        response.force_close()
+        return response
+
+    def log_exception(self, *args: Any, **options: Any) -> None:
+        """Log what aiohttp caught, unless it is what was wrong with a body: the client knows."""
+        if not isinstance(options.get("exc_info"), (web.RequestPayloadError, GatewayError)):
+            super().log_exception(*args, **options)
+
+    @property
+    def taken(self) -> int:
+        """How many requests have been taken up."""
+        return self._request_count - len(self._messages)
+
+    @property
+    def pending(self) -> bool:
+        """Whether more requests wait behind the one that is worked on."""
+        return bool(self._messages)
+
+    @property
+    def busy(self) -> bool:
+        """Whether there is a request whose head has come, or what is left of one."""
+        rests = self._waiter is not None and not self._waiter.done()
+        return (
+            not rests or self._request_in_progress or bool(self._messages) or self._body is not None
+        )
+
+    def idle_s(self, now: float) -> float:
+        """Seconds without a request or the beginning of one; 0 where there is either."""
+        if self._begun or self.busy:
+            return 0.0
+        return now - (self._next_keepalive_close_time - self._keepalive_timeout)
+
+    def coming_s(self, now: float) -> float:
+        """Seconds for which a request has been coming in; 0 where none is.
+
+        They do not pass while it waits behind another, or after it was answered already: aiohttp
+        itself bounds how long it then reads on.
+        """
+        if self._begun and self.busy and not self._is_read:
+            self._begun = now
+        return now - self._begun if self._begun else 0.0
+
+    def give_up(self, error: GatewayError) -> None:
+        """Answer the request that is coming in with an error, and close."""
+        self._begun = 0.0
+        if self._is_read and self._body is not None:
+            self._break_off(self._body, error)
+        elif self.transport is not None:
+            self.transport.write(closing(error))
+            self.force_close()
+
+    @property
+    def _is_read(self) -> bool:
+        """Whether the application waits for the body that comes in."""
+        request = self._current_request
+        return request is not None and request.content is self._body
+
+    def _break_off(self, body: StreamReader, error: GatewayError) -> None:
+        """Have the application, which waits for the body, answer with an error, and close."""
+        self._lingering_time = 0.0  # what may still come of it is not waited for
+        body.set_exception(error)
+
+    def _note(self, count: int, data: bytes) -> None:
+        """Note when what comes in began, given how many requests had come before the data."""
+        body, self._body = self._body, None
+        if self._request_count > count:
+            message, last = self._messages[-1]
+            if last.is_eof():
+                self._begun = 0.0  # of a head behind it, the next byte tells
+                if body is not None and not isinstance(message, RawRequestMessage):
+                    self._break_off(body, InvalidRequest("body: it is malformed", field="body"))
+            else:
+                self._body = last
+                if body is not None or not self._begun:
+                    self._begun = self._loop.time()
+        elif body is None:
+            if data and not self._begun:
+                self._begun = self._loop.time()
+        elif body.is_eof():
+            self._begun = 0.0
+        else:
+            self._body = body
 
     def _turn(self) -> None:
         """Let the door, or else aiohttp, take the oldest requests that wait."""
@@ -161,62 +278,9 @@ class Connection(web.RequestHandler):
             self._resume_reading_if_drained()
         if self._manager is not None:
             self._manager.requests_count += 1
-        self._next_keepalive_close_time = self._loop.time() + self._keepalive_timeout
         return True
 
     def _finish(self) -> None:
         self._request_in_progress = False
         if self._handler_waiter is not None and not self._handler_waiter.done():
             self._handler_waiter.set_result(None)
-
-
-class Runner(web.AppRunner):
-    """Runs an application behind connections with a door of their own."""
-
-    __slots__ = ("_door",)
-
-    def __init__(self, app: web.Application, door: Door) -> None:
-        super().__init__(app, access_log=None)
-        self._door = door
-
-    async def _make_server(self) -> web.Server:
-        server = await super()._make_server()
-        return _Server(
-            self._door,
-            server.request_handler,
-            request_factory=server.request_factory,
-            handler_cancellation=server.handler_cancellation,
-            **server._kwargs,
-        )
-
-
-class _Server(web.Server):
-    """Makes a connection for each client."""
-
-    def __init__(self, door: Door, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self._door = door
-
-    def __call__(self) -> Connection:
-        return Connection(self._door, self, loop=self._loop, **self._kwargs)
-
-
-_REASONS = {status.value: status.phrase for status in HTTPStatus}
-_date = (0, "")
-
-
-def _head(status: int, headers: Mapping[str, str], length: int) -> bytes:
-    lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
-    return (
-        f"HTTP/1.1 {status} {_REASONS[status]}\r\n{lines}Content-Length: {length}\r\n"
-        f"Date: {http_date()}\r\nServer: {SERVER_SOFTWARE}\r\n\r\n"
-    ).encode("latin-1")
-
-
-def http_date() -> str:
-    """The ``Date`` header's value, made once a second."""
-    global _date
-    now = int(time.time())
-    if _date[0] != now:
-        _date = (now, formatdate(now, usegmt=True))
-    return _date[1]

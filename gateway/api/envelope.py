@@ -7,10 +7,12 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
-import msgspec
 from aiohttp import web
 
-from gateway.api.connection import Arrival
+from gateway.api import wire
+from gateway.api.connection import Arrival, Connection
+from gateway.api.drain import DRAIN
+from gateway.api.guard import GUARD
 from gateway.backends.base import Target
 from gateway.errors import (
     BodyTooLarge,
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-ID_HEADER = "X-Request-Id"
+ID_HEADER = wire.ID_HEADER
 _MAX_CACHED_METRICS = 1_000
 
 
@@ -42,12 +44,27 @@ async def middleware(request: web.Request, handler: Handler) -> web.StreamRespon
     envelope = request.app[ENVELOPE]
     visit = request[VISIT] = Visit(request, door)
     try:
+        request.app[GUARD].admit(door, request.method, request.headers)
         response = await handler(request)
     except Exception as error:
         response = envelope.failure(visit, error, request.app.router)
     response.headers[ID_HEADER] = visit.identity
+    if request.app[DRAIN].begun and not _more_waits(request):
+        response.force_close()
     envelope.observe(visit, response.status)
     return response
+
+
+def _more_waits(request: web.Request) -> bool:
+    """Whether the client has sent more requests before it got this one's answer."""
+    protocol = request.protocol
+    return isinstance(protocol, Connection) and protocol.pending
+
+
+def _has_left(request: web.BaseRequest | Arrival, error: Exception) -> bool:
+    """Whether the error is that the client has gone before its request had come whole."""
+    gone = isinstance(request, web.BaseRequest) and request.transport is None
+    return gone and isinstance(error, ConnectionError)
 
 
 class Visit:
@@ -129,9 +146,7 @@ class Envelope:
             unexpected = error if problem.slug == GatewayError.slug else None
             fields = self._fields(visit, problem.status)
             logger.error(problem.detail, exc_info=unexpected, extra={"fields": fields})
-        headers = {"Content-Type": "application/problem+json", ID_HEADER: visit.identity}
-        content = msgspec.json.encode(problem.problem(visit.identity))
-        return problem.status, problem.headers | headers, content
+        return wire.problem(problem, visit.identity)
 
     def observe(self, visit: Visit, status: int) -> None:
         """Count the request, and log it where the settings ask for that."""
@@ -178,7 +193,7 @@ class Envelope:
             return NotFound("path", visit.request.path, sorted(doors))
         if isinstance(error, web.HTTPException) and error.status < 500:
             return InvalidRequest(shorten(error.reason))
-        if isinstance(error, web.RequestPayloadError):
+        if isinstance(error, web.RequestPayloadError) or _has_left(visit.request, error):
             return InvalidRequest("body: it broke off before its announced end", field="body")
         return GatewayError("something went wrong inside the gateway; its log has the details")
 

@@ -7,6 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from gateway import __version__
+from gateway.api.drain import DRAIN
 from gateway.api.state import ROUTER, json_response
 from gateway.metrics import METRICS_CONTENT_TYPE
 from gateway.routing.router import Router
@@ -18,8 +19,14 @@ async def healthz(request: web.Request) -> web.Response:
 
 
 async def readyz(request: web.Request) -> web.Response:
-    """Readiness: 200 once every required backend has answered a warm-up prediction, else 503."""
-    reasons = await request.app[ROUTER].unready()
+    """Readiness: 200 once every required backend has answered a warm-up prediction, else 503.
+
+    It is 503, too, from the moment the gateway was told to stop.
+    """
+    if request.app[DRAIN].begun:
+        reasons = ["draining: the gateway is being stopped"]
+    else:
+        reasons = await request.app[ROUTER].unready()
     if reasons:
         return json_response({"status": "not ready", "reasons": reasons}, status=503)
     return json_response({"status": "ready"})

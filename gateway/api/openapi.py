@@ -32,6 +32,7 @@ from gateway.api.openapi_answers import (
     response,
     schemas,
 )
+from gateway.api.openapi_management import KEY_ERRORS, edits, secure
 from gateway.api.openapi_schemas import Schema, body, prediction, row
 from gateway.api.state import ROUTER
 from gateway.errors import (
@@ -64,7 +65,7 @@ _PREDICT_ERRORS = (
     BackendUnavailable,
     BackendTimeout,
 )
-_ERRORS = (*_PREDICT_ERRORS, GatewayError)
+_ERRORS = (*_PREDICT_ERRORS, *KEY_ERRORS, GatewayError)
 #: Examples that are longer as JSON are left out, like those of images.
 _MAX_EXAMPLE_BYTES = 10_000
 
@@ -96,7 +97,8 @@ def document(router: Router) -> dict[str, Any]:
         keys.append(key)
         if len(msgspec.json.encode(manifest.example)) <= _MAX_EXAMPLE_BYTES:
             examples[key] = {"value": manifest.example}
-    return {
+    models_there = list(router.repository.models)
+    described = {
         "openapi": "3.1.0",
         "info": {
             "title": "Model serving gateway",
@@ -112,7 +114,7 @@ def document(router: Router) -> dict[str, Any]:
                 _json(reference(Model)),
                 *(InvalidRequest, NotFound),
                 parameters=[
-                    _parameter("name", "path", "The model.", list(router.repository.models)),
+                    _parameter("name", "path", "The model.", models_there),
                     _version(router),
                 ],
             ),
@@ -129,6 +131,7 @@ def document(router: Router) -> dict[str, Any]:
             ),
             "/v1/routing": _get(routing.show, _json(reference(Routing)), InvalidRequest),
             "/v1/shadow": _get(routing.shadow, _json(reference(Shadows)), InvalidRequest),
+            **edits([_parameter("model", "path", "The model.", models_there), _ID_REFERENCE]),
             PATH: _get(openapi, _json({"type": "object", "required": ["openapi", "paths"]})),
         },
         "components": {
@@ -138,9 +141,11 @@ def document(router: Router) -> dict[str, Any]:
             "headers": HEADERS,
         },
     }
+    return secure(described, router.settings)
 
 
 _TEXT: Schema = {"type": "string"}
+_ID_REFERENCE = {"$ref": f"#/components/parameters/{ID_HEADER}"}
 _ID_PARAMETER: dict[str, Any] = {
     "name": ID_HEADER,
     "in": "header",
@@ -243,7 +248,7 @@ def _get(
     operation = {
         "operationId": door.__name__,
         "description": inspect.getdoc(door) or "",
-        "parameters": [*parameters, {"$ref": f"#/components/parameters/{ID_HEADER}"}],
+        "parameters": [*parameters, _ID_REFERENCE],
         "responses": good | (others or {}) | problems(*errors),
     }
     return {"get": operation}

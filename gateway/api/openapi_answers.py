@@ -10,7 +10,13 @@ from msgspec import UNSET, UnsetType
 
 from gateway.api.envelope import ID_HEADER
 from gateway.api.openapi_schemas import Schema
-from gateway.errors import BackendUnavailable, FieldError, GatewayError, InvalidInput
+from gateway.errors import (
+    BackendUnavailable,
+    FieldError,
+    GatewayError,
+    InvalidInput,
+    RateLimited,
+)
 from gateway.models.manifest import Feature, Output, Parity
 from gateway.routing.breaker import BreakerState
 from gateway.routing.policy_document import ModelShape
@@ -185,7 +191,7 @@ def problem(kind: type[GatewayError]) -> dict[str, Any]:
         "required": ["errors"] if kind is InvalidInput else [],
     }
     headers = {}
-    if issubclass(kind, BackendUnavailable):
+    if issubclass(kind, (BackendUnavailable, RateLimited)):
         headers["Retry-After"] = {
             "description": "Seconds to wait before another try.",
             "required": True,

@@ -22,7 +22,6 @@ from gateway.routing.health import HealthMonitor
 from gateway.routing.queue import Asker, Place
 from gateway.telemetry import Telemetry
 
-
 #: Seconds after which a server that has not answered may be taken to hang.
 _FAIR_S = 1.0
 

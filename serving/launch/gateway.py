@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -48,6 +49,8 @@ class Gateway(Server):
 
     async def prepare(self) -> Command:
         environment = {
+            # The clients of `gateway up` do not follow its readiness; unless somebody says so.
+            "GATEWAY_DRAIN_GRACE_S": os.environ.get("GATEWAY_DRAIN_GRACE_S", "0"),
             "GATEWAY_HOST": self._host,
             "GATEWAY_PORT": str(self._port),
             "GATEWAY_REPOSITORY": str(self._repository),

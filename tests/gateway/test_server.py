@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,41 @@ def test_signals_stop_it_in_order(mixed_repository: Path, how: signal.Signals) -
     with Gateway(mixed_repository) as gateway:
         assert requests.get(gateway.url + "/readyz", timeout=5).status_code == 200
         assert gateway.stop(how) == 0
+
+
+PAYLOAD = {"count": 2, "size": 0.5, "big": True, "name": "b"}
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+def test_after_sigterm_it_serves_on_for_the_grace(mixed_repository: Path, workers: str) -> None:
+    with Gateway(mixed_repository, "--workers", workers, GATEWAY_DRAIN_GRACE_S="1.5") as gateway:
+        url = gateway.url
+        if workers == "2":  # the other one, too
+            assert gateway.process.stderr is not None
+            assert any("listening on" in line for line in gateway.process.stderr)
+        gateway.process.send_signal(signal.SIGTERM)
+        told = time.monotonic()
+        time.sleep(0.3)
+        assert all(requests.get(url + "/readyz", timeout=5).status_code == 503 for _ in range(8))
+        while time.monotonic() - told < 1.2:
+            answer = requests.post(url + "/v1/predict", json=PAYLOAD, timeout=5)
+            assert (answer.status_code, answer.headers["Connection"]) == (200, "close")
+        assert gateway.process.wait(5) == 0
+        assert time.monotonic() - told > 1.4
+        with pytest.raises(requests.ConnectionError):
+            requests.get(url + "/healthz", timeout=5)
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("signals", [[signal.SIGINT], [signal.SIGTERM, signal.SIGTERM]])
+def test_someone_in_a_hurry_does_not_wait(
+    mixed_repository: Path, workers: str, signals: list[signal.Signals]
+) -> None:
+    with Gateway(mixed_repository, "--workers", workers, GATEWAY_DRAIN_GRACE_S="30") as gateway:
+        for number in signals[:-1]:
+            gateway.process.send_signal(number)
+            time.sleep(0.5)
+        assert gateway.stop(signals[-1], within=5) == 0
 
 
 @pytest.mark.parametrize("batch", ["batch", 1])

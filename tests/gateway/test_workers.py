@@ -92,6 +92,31 @@ def test_a_taken_port_is_said(mixed_repository: Path) -> None:
         assert "in use" in told.stderr
 
 
+def test_workers_share_the_management_port(mixed_repository: Path, free_port: int) -> None:
+    with Gateway(
+        mixed_repository, "--workers", "2", GATEWAY_MANAGEMENT_PORT=str(free_port)
+    ) as gateway:
+        parent = psutil.Process(gateway.process.pid)
+        eventually(lambda: len(serving(parent)) == 2)
+        assert all(predict(gateway.url) == 200 for _ in range(20))
+        assert answered(f"http://127.0.0.1:{free_port}") == 20
+        assert requests.get(gateway.url + "/metrics", timeout=5).status_code == 404
+
+
+@pytest.mark.parametrize("setting", ["TLS_CERTIFICATE", "API_KEYS_FILE"])
+def test_what_no_worker_could_use_is_said_at_once(mixed_repository: Path, setting: str) -> None:
+    command = [sys.executable, "-m", "gateway", "serve", str(mixed_repository), "--workers", "2"]
+    told = subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {f"GATEWAY_{setting}": "nowhere", "GATEWAY_TLS_KEY": ""},
+    )
+    assert told.returncode == 1
+    assert "error: " in told.stderr
+
+
 @pytest.mark.parametrize("workers", ["0", "-1", "x"])
 def test_a_senseless_number_is_refused(workers: str, mixed_repository: Path) -> None:
     command = [sys.executable, "-m", "gateway", "serve", str(mixed_repository)]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from email.parser import BytesParser
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,43 +20,16 @@ from gateway.config import Settings
 from gateway.errors import BackendError
 from gateway.models.rows import Outputs, Rows
 from tests.conftest import MIXED, MakeClient, write_model
+from tests.wire import Wire
 
 #: No JSON can be made of it.
 OPAQUE = np.array([object()])
 PAYLOAD = {"count": 2, "size": 0.5, "big": True, "name": "b"}
 
 
-class Wire:
-    """A raw connection to a gateway."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader = reader
-        self.writer = writer
-
-    def send(self, body: bytes, version: str = "1.1", **headers: str) -> None:
-        lines = [f"POST /v1/predict HTTP/{version}", "Host: x", f"Content-Length: {len(body)}"]
-        lines += ["Content-Type: application/json"]
-        lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
-        self.writer.write("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
-
-    async def receive(self) -> tuple[str, dict[str, str], Any]:
-        """Status line, headers and decoded body of the next response."""
-        head = await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), 5)
-        status, _, rest = head.partition(b"\r\n")
-        headers = dict(BytesParser().parsebytes(rest).items())
-        body = await self.reader.readexactly(int(headers["Content-Length"]))
-        return status.decode(), headers, json.loads(body)
-
-    async def closed(self) -> bool:
-        return await asyncio.wait_for(self.reader.read(1), 5) == b""
-
-
 @pytest.fixture
 async def wire(make_client: MakeClient, mixed_repository: Path) -> Wire:
-    client = await make_client(mixed_repository)
-    url = client._base_url
-    assert url is not None
-    return Wire(*await asyncio.open_connection(url.host, url.port))
+    return await Wire.to(await make_client(mixed_repository))
 
 
 async def test_a_connection_is_kept(wire: Wire) -> None:
