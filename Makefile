@@ -8,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: serve demo test lint bench build clean
+.PHONY: serve demo test lint bench build audit clean
 
 serve: $(VENV)/.base
 	exec $(BIN)/gateway serve
@@ -32,8 +32,15 @@ bench: $(VENV)/.bench
 build: $(VENV)/.all
 	$(BIN)/python -m serving build weight-change
 
+# Asks an advisory service for the packages that `pip install .` brings; needs it to be reachable.
+audit:
+	rm -rf .audit && $(PYTHON) -m venv .audit/own && $(PYTHON) -m venv .audit/tool
+	.audit/own/bin/python -m pip install --quiet .
+	.audit/tool/bin/python -m pip install --quiet pip-audit
+	.audit/tool/bin/pip-audit --strict --path "$$(.audit/own/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
+
 clean:
-	rm -rf $(VENV) .bench build *.egg-info
+	rm -rf $(VENV) .audit .bench build *.egg-info
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.11 …" if sys.version_info < (3, 11) else 0)'

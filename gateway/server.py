@@ -12,6 +12,7 @@ from aiohttp import web
 
 from gateway.api.drain import DRAIN
 from gateway.api.runner import Runner
+from gateway.api.state import ROUTER
 from gateway.app import create_app, start
 from gateway.config import Settings
 from gateway.files import raise_limit
@@ -55,6 +56,7 @@ async def serve(app: web.Application, settings: Settings) -> None:
         _say_where(runner, "https" if settings.tls_certificate else "http")
         await told.wait()
         app[DRAIN].begun = True
+        app[ROUTER].telemetry.draining.set(1)
         if not hurried.is_set():
             logger.info("draining for %g s", settings.drain_grace_s)
             with suppress(TimeoutError):
