@@ -8,22 +8,18 @@ from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-import numpy as np
-
-from gateway.backends.base import Call, Target
+from gateway.backends.base import Target
 from gateway.config import Settings
-from gateway.errors import GatewayError, ModelError
+from gateway.errors import ModelError
 from gateway.logs import logger
-from gateway.models.manifest import MANIFEST_NAME
 from gateway.models.repository import ModelVersion, Repository
-from gateway.models.rows import Outputs
 from gateway.routing.lane import Lane
+from gateway.routing.listing import Listing, list_files
+from gateway.routing.trial import try_out
 from gateway.telemetry import Telemetry
 
 #: Targets by lineage by backend.
 Offered = dict[str, dict[str, Target]]
-#: What differs once something in a repository has changed: size and time by path.
-Listing = Mapping[str, tuple[int, int]]
 
 
 class Versions:
@@ -60,7 +56,7 @@ class Versions:
 
     async def load(self) -> None:
         """Load the newest versions; a target that cannot be loaded is kept with its reason."""
-        self._listing = await asyncio.to_thread(_list, self.repository.path)
+        self._listing = await asyncio.to_thread(list_files, self.repository.path)
         for versions in list(self.repository.models.values()):
             for entry in _newest_first(versions)[self._settings.versions_kept :]:
                 self.repository.remove(entry)
@@ -109,7 +105,7 @@ class Versions:
 
     async def refresh(self) -> None:
         """Bring what is served in line with the repository's folder."""
-        listing = await asyncio.to_thread(_list, self.repository.path)
+        listing = await asyncio.to_thread(list_files, self.repository.path)
         changed = False
         if listing != self._listing and self.repository.path is not None:
             self._listing = listing
@@ -157,15 +153,15 @@ class Versions:
             for lane in lanes:
                 await lane.open()
                 if lane.local:
-                    await self._try_out(lane)
-        except GatewayError as error:
+                    await try_out(lane, self._before(lane.target), self._settings)
+        except Exception as error:  # whatever it is, the version before goes on
             for lane in lanes:
                 del self.lanes[lane.target]
                 await lane.close()
             del self._offered[entry]
-            name = f"{entry.name}/{entry.version}"
-            self.repository.refused[name] = error.detail
-            fields = {"version": name, "reason": error.detail}
+            name, reason = f"{entry.name}/{entry.version}", str(error) or type(error).__name__
+            self.repository.refused[name] = reason
+            fields = {"version": name, "reason": reason}
             logger.error("model version refused", extra={"fields": fields})
             self._telemetry.model_reloads.labels(entry.name, "refused").inc()
             return False
@@ -176,44 +172,11 @@ class Versions:
         self._telemetry.model_reloads.labels(entry.name, "loaded").inc()
         return True
 
-    async def _try_out(self, lane: Lane) -> None:
-        """Predict the example; raises :class:`ModelError` where the answer is not finite.
-
-        How far it is from the answer of the version before goes to the log: a new version is meant
-        to differ, but not by orders of magnitude.
-        """
-        target = lane.target
-        outputs = await self._example(lane)
-        for name, array in outputs.items():
-            if array.dtype.kind == "f" and not np.isfinite(array).all():
-                raise ModelError(f"its {name} for the example is not finite")
-        before = self._newest.get(target.model.name, {}).get(target.backend, {}).get(target.lineage)
-        if before is None:
-            return
-        fields: dict[str, object] = {
-            "model": target.model.name,
-            "version": target.model.version,
-            "before": before.model.version,
-            "backend": target.backend,
-            "lineage": target.lineage,
-        }
-        try:
-            old = await self._example(self.lanes[before])
-        except GatewayError as error:
-            fields["before_failed"] = error.detail
-        else:
-            fields["difference"] = {
-                name: float(np.abs(np.subtract(array, old[name], dtype=np.float64)).max())
-                for name, array in outputs.items()
-                if array.dtype.kind in "iuf" and name in old and old[name].shape == array.shape
-            }
-        logger.info("model version compared on the example", extra={"fields": fields})
-
-    async def _example(self, lane: Lane) -> Outputs:
-        model = lane.target.model
-        rows = model.validator.convert([model.manifest.example])
-        call = Call.within(self._settings.request_timeout_s)
-        return await lane.backend.predict(lane.target, rows, call)
+    def _before(self, target: Target) -> Lane | None:
+        """Who answers in the target's place until it does."""
+        offered = self._newest.get(target.model.name, {})
+        before = offered.get(target.backend, {}).get(target.lineage)
+        return None if before is None else self.lanes[before]
 
     async def _promote(self) -> bool:
         """Ask servers for versions they did not have before; whether one has come."""
@@ -297,18 +260,3 @@ def _give_back_memory() -> None:
 
 def _newest_first(versions: Mapping[str, ModelVersion]) -> list[ModelVersion]:
     return sorted(versions.values(), key=lambda entry: int(entry.version), reverse=True)
-
-
-def _list(path: Path | None) -> Listing:
-    """The files of a repository's manifests and versions."""
-    if path is None or not path.is_dir():
-        return {}
-    folders = [path] if (path / MANIFEST_NAME).is_file() else sorted(path.iterdir())
-    listing = {}
-    for folder in folders:
-        versions = [*folder.glob("[0-9]*"), *folder.glob("[0-9]*/**/*")] if folder.is_dir() else []
-        for file in (folder / MANIFEST_NAME, *versions):
-            with suppress(OSError):
-                found = file.stat()
-                listing[str(file)] = found.st_size, found.st_mtime_ns
-    return listing
