@@ -76,6 +76,8 @@ class GatewayError(Exception):
     status = 500
     title = "Internal error"
     slug = "internal"
+    #: Whether the log gets a line for each; otherwise they are only counted.
+    logged = True
 
     def __init__(self, detail: str, **members: Any) -> None:
         super().__init__(detail)
@@ -279,6 +281,7 @@ class Overloaded(BackendUnavailable):
 
     title = "Too much is waiting"
     slug = "overloaded"
+    logged = False  # there are many at a time, each of them as it should be
 
     def __init__(self, backend: str, reason: str) -> None:
         super().__init__(backend, f"{reason}; try again in a moment")

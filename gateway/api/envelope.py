@@ -142,7 +142,7 @@ class Envelope:
     ) -> tuple[int, dict[str, str], bytes]:
         """The same as status, headers and body."""
         problem = self._problem(visit, error, routes)
-        if problem.status >= 500:
+        if problem.status >= 500 and problem.logged:
             unexpected = error if problem.slug == GatewayError.slug else None
             fields = self._fields(visit, problem.status)
             logger.error(problem.detail, exc_info=unexpected, extra={"fields": fields})

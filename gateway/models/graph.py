@@ -51,7 +51,9 @@ class Graph:
                 str(path), options, providers=["CPUExecutionProvider"]
             )
         except Exception as error:  # ONNX Runtime's exceptions share no base of their own
-            raise ModelError(f"{path.name}: {error}") from error
+            # Its words hold the whole path, which is no business of those who may read the reason.
+            words = str(error).replace(str(path), path.name)
+            raise ModelError(f"{path.name}: {words}") from error
         # The C++ session below Python's: the wrapper checks again on every call what is checked
         # here once, for a third of the price of a small graph. Both take the same arguments.
         self._engine = getattr(self._session, "_sess", self._session)

@@ -159,9 +159,9 @@ class Batcher:
         waiting = self._queue.rows
         if waiting + rows > self._limits.max_queue_size:
             raise Overloaded(self._target.backend, f"{waiting} rows wait for it already")
-        wait_s = waiting * self._row_s / self._concurrency
-        if wait_s * 1000 > self._limits.max_queue_wait_ms:
-            raise Overloaded(self._target.backend, f"what waits will take it {wait_s:.1f} s")
+        wait_ms = waiting * self._row_s / self._concurrency * 1000
+        if wait_ms > self._limits.max_queue_wait_ms:
+            raise Overloaded(self._target.backend, f"what waits will take it {wait_ms:.0f} ms")
 
     def _end_turn(self) -> None:
         self._turn = None

@@ -161,5 +161,6 @@ class Lane:
         error = BackendUnavailable(
             self.target.backend, f"it is left alone for a moment, because it kept failing: {last}"
         )
+        error.logged = False  # those that opened the breaker were
         error.retry_after_s = max(1, math.ceil(self.breaker.retry_after_s))
         return error
