@@ -116,13 +116,13 @@ class Router:
         """
         lanes = self.versions.lanes
         try:
+            lane = lanes[targets[0]]
+            if len(targets) == 1 and lane.local:
+                return lane.enqueue(rows, call, asker)
             ways = [lanes[target] for target in targets]
         except KeyError:
-            raise BackendUnavailable(
-                targets[0].backend, "this version is no longer served"
-            ) from None
-        if len(ways) == 1 and ways[0].local:
-            return ways[0].enqueue(rows, call, asker)
+            backend = targets[0].backend
+            raise BackendUnavailable(backend, "this version is no longer served") from None
         attempt = Attempt(ways, rows, call, asker, self._budget, self)
         attempt.start()
         return attempt
