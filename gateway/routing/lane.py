@@ -24,6 +24,8 @@ from gateway.telemetry import Telemetry
 
 #: Seconds after which a server that has not answered may be taken to hang.
 _FAIR_S = 1.0
+#: The longest pause between two probes in seconds: one costs little, and callers wait for it.
+_MAX_OPEN_S = 5.0
 
 
 class Lane:
@@ -49,7 +51,10 @@ class Lane:
         self._batcher: Batcher | None = None
         self._why_not = "it is not loaded yet"
         self.breaker = Breaker(
-            self.ready, probe_timeout_s=2 * settings.health_timeout_s, on_change=self._changed
+            self.ready,
+            max_open_s=_MAX_OPEN_S,
+            probe_timeout_s=2 * settings.health_timeout_s,
+            on_change=self._changed,
         )
         self._tracing = None if self.local else telemetry.tracing
         model = target.model
