@@ -116,7 +116,7 @@ class Versions:
             self._on_change()
 
     async def _update(self, path: Path) -> bool:
-        """Adopt what is new and retire what is gone or too old; whether anything has changed."""
+        """Adopt what is new and retire what is gone or too old; whether to choose anew."""
         try:
             found = await asyncio.to_thread(Repository.scan, path, self.repository.max_instances)
         except ModelError as error:
@@ -131,7 +131,6 @@ class Versions:
                 if kept == self._settings.versions_kept:
                     if entry.version in served:
                         self._retire(served[entry.version])
-                        changed = True
                 elif entry.version in served:
                     kept += 1
                 elif await self._adopt(entry):
@@ -143,7 +142,6 @@ class Versions:
             for version, entry in list(versions.items()):
                 if version not in found.models.get(name, {}):
                     self._retire(entry)
-                    changed = True
         return changed
 
     async def _adopt(self, entry: ModelVersion) -> bool:
@@ -212,7 +210,11 @@ class Versions:
         return lanes
 
     def _retire(self, entry: ModelVersion) -> None:
-        """Stop serving a version; it is freed once its last request has been answered."""
+        """Stop serving a version; it is freed once its last request has been answered.
+
+        That comes into force here and now: what else there is to do may take seconds, and until
+        then requests would be sent to lanes that are gone.
+        """
         self.repository.remove(entry)
         lanes = [
             self.lanes.pop(target)
@@ -220,6 +222,8 @@ class Versions:
             for target in lineages.values()
         ]
         self._ready -= {lane.target for lane in lanes}
+        self._choose()
+        self._on_change()
         task = asyncio.get_running_loop().create_task(_close_all(lanes))
         self._retiring.add(task)
         task.add_done_callback(self._retiring.discard)

@@ -137,6 +137,28 @@ async def test_a_server_answers_with_the_version_it_has(routed: Router, reposito
     assert routed.select(backend="server").fixed[0].model.version == "2"
 
 
+async def test_a_version_that_goes_is_not_asked_while_others_are_probed(
+    routed: Router, repository: Path
+) -> None:
+    server = routed.backends["server"]
+    assert isinstance(server, MemoryBackend)
+    server.fail = BackendUnavailable("server", "it has version 1 only")
+    for number in (2, 3):
+        add_version(repository, number)
+        await routed.versions.refresh()
+    known = [routed.select(backend="onnx")]
+    routed.on_change(known.clear)
+    server.fail, server.delay = None, 0.15
+    shutil.rmtree(repository / "scale" / "3")
+    refreshing = asyncio.create_task(routed.versions.refresh())
+    while known:
+        await asyncio.wait([refreshing], timeout=0.002)
+        assert known == [] or known[0].fixed[0] in routed.versions.lanes
+    assert not refreshing.done()
+    assert await ask(routed, backend="onnx") == ("2", 2.0)
+    await refreshing
+
+
 async def test_requests_in_flight_end_on_the_version_they_began_with(
     routed: Router, repository: Path
 ) -> None:
