@@ -69,12 +69,16 @@ def test_workers_share_the_port_and_add_up(mixed_repository: Path) -> None:
 
 def serving(parent: psutil.Process) -> list[psutil.Process]:
     """The workers that listen."""
-    return [
-        child
-        for child in parent.children()
-        if child.status() != psutil.STATUS_ZOMBIE
-        and any(c.status == psutil.CONN_LISTEN for c in child.net_connections("tcp"))
-    ]
+    return [child for child in parent.children() if listens(child)]
+
+
+def listens(process: psutil.Process) -> bool:
+    """Whether it listens on a TCP port; one that dies while it is asked does not."""
+    try:
+        sockets = process.net_connections("tcp")
+    except psutil.Error:
+        return False
+    return any(socket.status == psutil.CONN_LISTEN for socket in sockets)
 
 
 def test_a_taken_port_is_said(mixed_repository: Path) -> None:
