@@ -9,7 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
-from gateway.api import health, models, openapi, predict, routing
+from gateway.api import compare, health, models, openapi, predict, routing
 from gateway.api.admission import count_ended
 from gateway.api.connection import Door
 from gateway.api.drain import DRAIN, Drain
@@ -30,6 +30,7 @@ from gateway.tls import server_context
 #: :mod:`gateway.api.guard` says who may pass which.
 _DOORS = [
     web.post(predict.PATH, predict.predict),
+    web.post(compare.PATH, compare.compare),
     web.get("/v1/models", models.models),
     web.get("/v1/models/{name}", models.model),
     web.get(openapi.PATH, openapi.openapi),
@@ -64,6 +65,7 @@ def create_app(
     app[ROUTER] = open_router(settings, backends)
     app[ENVELOPE] = Envelope(app[ROUTER])
     app[predict.DOOR] = predict.PredictDoor(app[ROUTER], app[ENVELOPE])
+    app[compare.DOOR] = compare.CompareDoor(app[ROUTER], app[ENVELOPE])
     app.add_routes([*_DOORS, *_HEALTH])
     if not settings.management_port:
         app.add_routes(_MANAGEMENT)

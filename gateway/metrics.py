@@ -54,7 +54,7 @@ class Metrics:
         self.requests = self._counter(
             "gateway_requests",
             "HTTP requests by door, HTTP status, and the target that answered, or else the first "
-            "one that was to.",
+            "one that was to; a comparison has none, only its model.",
             ("door", "status", *_TARGET),
         )
         self.request_seconds = self._histogram(

@@ -141,12 +141,18 @@ class Envelope:
         self, visit: Visit, error: Exception, routes: web.UrlDispatcher | None = None
     ) -> tuple[int, dict[str, str], bytes]:
         """The same as status, headers and body."""
+        return wire.problem(self.explain(visit, error, routes), visit.identity)
+
+    def explain(
+        self, visit: Visit, error: Exception, routes: web.UrlDispatcher | None = None
+    ) -> GatewayError:
+        """What the client is told of it."""
         problem = self._problem(visit, error, routes)
         if problem.status >= 500 and problem.logged:
             unexpected = error if problem.slug == GatewayError.slug else None
             fields = self._fields(visit, problem.status)
             logger.error(problem.detail, exc_info=unexpected, extra={"fields": fields})
-        return wire.problem(problem, visit.identity)
+        return problem
 
     def observe(self, visit: Visit, status: int) -> None:
         """Count the request, and log it where the settings ask for that."""
@@ -181,7 +187,7 @@ class Envelope:
     def _problem(
         self, visit: Visit, error: Exception, routes: web.UrlDispatcher | None
     ) -> GatewayError:
-        """What the client is told of anything a door or aiohttp raised."""
+        """The gateway's own error for anything a door or aiohttp raised."""
         if isinstance(error, GatewayError):
             return error
         if isinstance(error, web.HTTPRequestEntityTooLarge):

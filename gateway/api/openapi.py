@@ -14,8 +14,9 @@ import msgspec
 from aiohttp import web
 
 from gateway import __version__
-from gateway.api import health, models, predict, routing
+from gateway.api import health, models, routing
 from gateway.api.envelope import ID_HEADER
+from gateway.api.intake import CONTENT_TYPE
 from gateway.api.openapi_answers import (
     HEADERS,
     Alive,
@@ -26,6 +27,7 @@ from gateway.api.openapi_answers import (
     Ready,
     Routing,
     Shadows,
+    json_content,
     problem,
     problems,
     reference,
@@ -33,39 +35,19 @@ from gateway.api.openapi_answers import (
     schemas,
 )
 from gateway.api.openapi_management import KEY_ERRORS, edits, secure
-from gateway.api.openapi_schemas import Schema, body, prediction, row
+from gateway.api.openapi_parameters import ID_PARAMETER, ID_REFERENCE, parameter, version
+from gateway.api.openapi_predictions import PREDICT_ERRORS, predictions
+from gateway.api.openapi_schemas import body, comparison, prediction, row
 from gateway.api.state import ROUTER
-from gateway.errors import (
-    BackendError,
-    BackendTimeout,
-    BackendUnavailable,
-    BodyTooLarge,
-    GatewayError,
-    InvalidInput,
-    InvalidRequest,
-    NotFound,
-    UnsupportedMediaType,
-)
+from gateway.errors import GatewayError, InvalidRequest, NotFound
 from gateway.metrics import METRICS_CONTENT_TYPE
 from gateway.models.manifest import Manifest
 from gateway.models.repository import ModelVersion
-from gateway.routing.policy import AUTO
 from gateway.routing.router import Router
 
 PATH = "/openapi.json"
 
-#: What each door may raise, beside what a bug would be.
-_PREDICT_ERRORS = (
-    InvalidRequest,
-    NotFound,
-    BodyTooLarge,
-    UnsupportedMediaType,
-    InvalidInput,
-    BackendError,
-    BackendUnavailable,
-    BackendTimeout,
-)
-_ERRORS = (*_PREDICT_ERRORS, *KEY_ERRORS, GatewayError)
+_ERRORS = (*PREDICT_ERRORS, *KEY_ERRORS, GatewayError)
 #: Examples that are longer as JSON are left out, like those of images.
 _MAX_EXAMPLE_BYTES = 10_000
 
@@ -79,7 +61,7 @@ async def openapi(request: web.Request) -> web.Response:
     entries = list(router.repository)
     if router not in _encoded or _encoded[router][0] != entries:
         _encoded[router] = entries, msgspec.json.encode(document(router))
-    return web.Response(body=_encoded[router][1], content_type=predict.CONTENT_TYPE)
+    return web.Response(body=_encoded[router][1], content_type=CONTENT_TYPE)
 
 
 def document(router: Router) -> dict[str, Any]:
@@ -94,6 +76,7 @@ def document(router: Router) -> dict[str, Any]:
         payloads[f"{key}.Row"] = row(manifest)
         payloads[f"{key}.Input"] = body(manifest.name, one, router.settings.max_instances)
         payloads[f"{key}.Prediction"] = prediction(manifest, versions)
+        payloads[f"{key}.Comparison"] = comparison(manifest, versions)
         keys.append(key)
         if len(msgspec.json.encode(manifest.example)) <= _MAX_EXAMPLE_BYTES:
             examples[key] = {"value": manifest.example}
@@ -107,52 +90,41 @@ def document(router: Router) -> dict[str, Any]:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "paths": {
-            predict.PATH: {"post": _predict(router, keys, examples)},
-            "/v1/models": _get(models.models, _json(reference(Models)), InvalidRequest),
+            **predictions(router, keys, examples),
+            "/v1/models": _get(models.models, json_content(reference(Models)), InvalidRequest),
             "/v1/models/{name}": _get(
                 models.model,
-                _json(reference(Model)),
+                json_content(reference(Model)),
                 *(InvalidRequest, NotFound),
                 parameters=[
-                    _parameter("name", "path", "The model.", models_there),
-                    _version(router),
+                    parameter("name", "path", "The model.", models_there),
+                    version(router),
                 ],
             ),
-            "/v1/backends": _get(health.backends, _json(reference(Backends))),
-            "/healthz": _get(health.healthz, _json(reference(Alive))),
+            "/v1/backends": _get(health.backends, json_content(reference(Backends))),
+            "/healthz": _get(health.healthz, json_content(reference(Alive))),
             "/readyz": _get(
                 health.readyz,
-                _json(reference(Ready)),
-                others={"503": response("Not ready.", _json(reference(NotReady)))},
+                json_content(reference(Ready)),
+                others={"503": response("Not ready.", json_content(reference(NotReady)))},
             ),
             "/metrics": _get(
                 health.metrics,
                 {METRICS_CONTENT_TYPE.partition(";")[0]: {"schema": {"type": "string"}}},
             ),
-            "/v1/routing": _get(routing.show, _json(reference(Routing)), InvalidRequest),
-            "/v1/shadow": _get(routing.shadow, _json(reference(Shadows)), InvalidRequest),
-            **edits([_parameter("model", "path", "The model.", models_there), _ID_REFERENCE]),
-            PATH: _get(openapi, _json({"type": "object", "required": ["openapi", "paths"]})),
+            "/v1/routing": _get(routing.show, json_content(reference(Routing)), InvalidRequest),
+            "/v1/shadow": _get(routing.shadow, json_content(reference(Shadows)), InvalidRequest),
+            **edits([parameter("model", "path", "The model.", models_there), ID_REFERENCE]),
+            PATH: _get(openapi, json_content({"type": "object", "required": ["openapi", "paths"]})),
         },
         "components": {
             "schemas": schemas() | payloads,
             "responses": {kind.__name__: problem(kind) for kind in _ERRORS},
-            "parameters": {ID_HEADER: _ID_PARAMETER},
+            "parameters": {ID_HEADER: ID_PARAMETER},
             "headers": HEADERS,
         },
     }
     return secure(described, router.settings)
-
-
-_TEXT: Schema = {"type": "string"}
-_ID_REFERENCE = {"$ref": f"#/components/parameters/{ID_HEADER}"}
-_ID_PARAMETER: dict[str, Any] = {
-    "name": ID_HEADER,
-    "in": "header",
-    "description": "Taken over where it is 1 to 128 printable ASCII characters without spaces; "
-    "otherwise the request gets a new one.",
-    "schema": _TEXT,
-}
 
 
 def _described(router: Router) -> list[tuple[str, Manifest, list[str]]]:
@@ -168,74 +140,6 @@ def _described(router: Router) -> list[tuple[str, Manifest, list[str]]]:
     return found
 
 
-def _predict(router: Router, keys: list[str], examples: dict[str, Any]) -> dict[str, Any]:
-    timing = {
-        "description": "What took how many milliseconds, and how many rows went together.",
-        "schema": _TEXT,
-    }
-    return {
-        "operationId": predict.predict.__name__,
-        "description": "Predict one row, or many at once.",
-        "parameters": _predict_parameters(router),
-        "requestBody": {
-            "required": True,
-            "description": f"At most {router.settings.max_body_bytes} bytes.",
-            "content": {
-                predict.CONTENT_TYPE: {"schema": _any(keys, "Input"), "examples": examples}
-            },
-        },
-        "responses": {
-            "200": response(
-                "One object of outputs per row, in order.",
-                _json(_any(keys, "Prediction")),
-                {"Server-Timing": timing},
-            ),
-            **problems(*_PREDICT_ERRORS),
-        },
-    }
-
-
-def _predict_parameters(router: Router) -> list[dict[str, Any]]:
-    specs = [entry.manifest.backends for entry in router.repository]
-    backends = {name for spec in specs for name in spec}
-    lineages = [name for spec in specs for entry in spec.values() for name in entry.lineages]
-    names = list(router.repository.models)
-    choice = f"What answers; without it, or with {AUTO}, the gateway chooses."
-    known = [AUTO, *(name for name in router.backends if name in backends)]
-    model = _parameter("model", "query", "The model; needed where there are several.", names)
-    trained = "The framework that trained it; else the backend's first."
-    return [
-        _parameter("backend", "query", choice, known),
-        model | {"required": len(names) > 1},
-        _version(router),
-        _parameter("lineage", "query", trained, lineages),
-        {"$ref": f"#/components/parameters/{ID_HEADER}"},
-        {
-            "name": predict.TIMEOUT_HEADER,
-            "in": "header",
-            "description": "Milliseconds the answer may take at most; "
-            f"{router.settings.request_timeout_s * 1000:g} where it says more or is not there.",
-            "schema": {"type": "number", "minimum": 1},
-        },
-    ]
-
-
-def _version(router: Router) -> dict[str, Any]:
-    versions = [entry.version for entry in router.repository]
-    return _parameter("version", "query", "The model's version; else the newest.", versions)
-
-
-def _parameter(name: str, place: str, about: str, values: Iterable[str]) -> dict[str, Any]:
-    schema = _TEXT | {"enum": list(dict.fromkeys(values))}
-    return {
-        "name": name,
-        "in": place,
-        "description": about,
-        "required": place == "path",
-        "schema": schema,
-    }
-
-
 def _get(
     door: Callable[..., Any],
     content: dict[str, Any],
@@ -248,17 +152,7 @@ def _get(
     operation = {
         "operationId": door.__name__,
         "description": inspect.getdoc(door) or "",
-        "parameters": [*parameters, _ID_REFERENCE],
+        "parameters": [*parameters, ID_REFERENCE],
         "responses": good | (others or {}) | problems(*errors),
     }
     return {"get": operation}
-
-
-def _json(schema: Schema) -> dict[str, Any]:
-    return {predict.CONTENT_TYPE: {"schema": schema}}
-
-
-def _any(keys: list[str], kind: str) -> Schema:
-    """This kind of payload of any manifest; where there is none, nothing fits."""
-    kinds = [{"$ref": f"#/components/schemas/{key}.{kind}"} for key in keys]
-    return {"anyOf": kinds} if kinds else {"not": {}}

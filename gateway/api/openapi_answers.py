@@ -8,8 +8,10 @@ from typing import Any, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from gateway.api.comparison import Agreement, Distance, Failure
 from gateway.api.envelope import ID_HEADER
-from gateway.api.openapi_schemas import Schema
+from gateway.api.intake import CONTENT_TYPE
+from gateway.api.openapi_schemas import REFERENCE, Schema
 from gateway.errors import (
     BackendUnavailable,
     FieldError,
@@ -30,7 +32,6 @@ HEADERS = {
         "schema": {"type": "string"},
     }
 }
-_REFERENCE = "#/components/schemas/{name}"
 
 
 class Problem(msgspec.Struct):
@@ -152,15 +153,21 @@ class NotReady(msgspec.Struct):
     reasons: list[str]
 
 
+#: The types that are of one form whatever the model.
+_TYPES = (
+    *(Problem, Models, Model, Backends, Routing, Shadows, Alive, Ready, NotReady),
+    *(Failure, Agreement, Distance),
+)
+
+
 def reference(kind: type[Any]) -> Schema:
     """A reference to the schema of one of the types of :func:`schemas`."""
-    return {"$ref": _REFERENCE.format(name=kind.__name__)}
+    return {"$ref": REFERENCE.format(name=kind.__name__)}
 
 
 def schemas() -> dict[str, Schema]:
     """The schemas by type name."""
-    types = (Problem, Models, Model, Backends, Routing, Shadows, Alive, Ready, NotReady)
-    _, named = msgspec.json.schema_components(types, ref_template=_REFERENCE)
+    _, named = msgspec.json.schema_components(_TYPES, ref_template=REFERENCE)
     for schema in named.values():
         schema["description"] = inspect.cleandoc(schema.get("description", ""))
     return named
@@ -172,6 +179,11 @@ def response(
     """A response with the header that all have, and these."""
     shared = {name: {"$ref": f"#/components/headers/{name}"} for name in HEADERS}
     return {"description": about, "headers": shared | (headers or {}), "content": content}
+
+
+def json_content(schema: Schema) -> dict[str, Any]:
+    """The content of a response that is JSON."""
+    return {CONTENT_TYPE: {"schema": schema}}
 
 
 def problems(*kinds: type[GatewayError]) -> dict[str, Any]:

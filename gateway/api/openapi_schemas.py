@@ -12,11 +12,14 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from gateway.api.comparison import Comparison, Result
 from gateway.api.predict import Prediction
 from gateway.models.manifest import Feature, Manifest, Output, format_number
 from gateway.models.tensor import Raw
 
 Schema = dict[str, Any]
+#: Where the document keeps its schemas, by name.
+REFERENCE = "#/components/schemas/{name}"
 
 
 def body(name: str, row_schema: Schema, max_instances: int) -> Schema:
@@ -43,16 +46,44 @@ def row(manifest: Manifest) -> Schema:
 def prediction(manifest: Manifest, versions: Iterable[str]) -> Schema:
     """The answer to a prediction, one object of the manifest's outputs per row."""
     _, schemas = msgspec.json.schema_components([Prediction])
-    schema: Schema = schemas[Prediction.__name__]
+    schema = _narrow(schemas[Prediction.__name__], _names(manifest, versions))
+    schema["properties"]["predictions"] = _predictions(manifest)
+    return schema | {"title": f"Predictions of {manifest.name}", "description": ""}
+
+
+def comparison(manifest: Manifest, versions: Iterable[str]) -> Schema:
+    """The answer to a comparison, with a result for each target."""
+    names = _names(manifest, versions)
+    _, schemas = msgspec.json.schema_components([Comparison], ref_template=REFERENCE)
+    # While a new version comes in, a server may answer with one of another manifest.
+    own = {name: values for name, values in names.items() if name != "version"}
+    result = _narrow(schemas[Result.__name__], own)
+    result["properties"]["predictions"] = {"anyOf": [_predictions(manifest), {"type": "null"}]}
+    schema = _narrow(schemas[Comparison.__name__], names)
+    schema["properties"]["results"] = {"type": "array", "items": result, "minItems": 1}
+    return schema | {"title": f"Comparison of {manifest.name}", "description": ""}
+
+
+def _names(manifest: Manifest, versions: Iterable[str]) -> dict[str, list[str]]:
+    """What the members that name things may hold."""
     backends = manifest.backends
-    named = {
+    return {
         "model": [manifest.name],
         "version": list(versions),
         "backend": list(backends),
         "lineage": list(dict.fromkeys(n for spec in backends.values() for n in spec.lineages)),
     }
-    schema["properties"] |= {name: {"type": "string", "enum": enum} for name, enum in named.items()}
-    schema["properties"]["predictions"] = {
+
+
+def _narrow(schema: Schema, names: dict[str, list[str]]) -> Schema:
+    """The schema of an object, its members that name things held to what there is."""
+    there = schema["properties"]
+    there |= {key: {"type": "string", "enum": enum} for key, enum in names.items() if key in there}
+    return schema | {"description": inspect.cleandoc(schema.get("description", ""))}
+
+
+def _predictions(manifest: Manifest) -> Schema:
+    return {
         "type": "array",
         "items": {
             "type": "object",
@@ -62,7 +93,6 @@ def prediction(manifest: Manifest, versions: Iterable[str]) -> Schema:
         },
         "minItems": 1,
     }
-    return schema | {"title": f"Predictions of {manifest.name}", "description": ""}
 
 
 def _feature(feature: Feature, reject: bool) -> Schema:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -11,7 +11,7 @@ from gateway.backends import ADAPTERS
 from gateway.backends.base import Backend, Call, Target
 from gateway.config import Settings
 from gateway.errors import BackendUnavailable
-from gateway.models.repository import Repository
+from gateway.models.repository import ModelVersion, Repository
 from gateway.models.rows import Rows
 from gateway.routing.answer import Answer
 from gateway.routing.attempt import Attempt
@@ -21,7 +21,7 @@ from gateway.routing.lane import Lane
 from gateway.routing.offers import offers_of
 from gateway.routing.policy_file import PolicyFile, policy_path
 from gateway.routing.queue import Asker, Awaiting, Ticket
-from gateway.routing.selection import Selection, select
+from gateway.routing.selection import Offered, Selection, select, select_all
 from gateway.routing.shadowing import Shadowing
 from gateway.routing.versions import Versions
 from gateway.telemetry import Telemetry
@@ -94,11 +94,23 @@ class Router:
         See :func:`gateway.routing.selection.select`. Without ``version`` each backend answers with
         the newest one it is ready for.
         """
-        entry = self.repository.get(model, version)
-        offered = self.versions.pinned(entry) if version else self.versions.newest(entry.name)
+        entry, offered = self._offered(model, version)
         policy = self.policy.policy.of(entry.name)
         preferred = self.settings.default_backend
         return select(entry, offered, policy, preferred, backend, lineage)
+
+    def select_all(
+        self,
+        model: str | None = None,
+        version: str | None = None,
+        backends: Sequence[str] | None = None,
+        lineage: str | None = None,
+    ) -> tuple[Target, ...]:
+        """The targets a comparison asks, whatever the policy; raises :class:`NotFound`.
+
+        See :func:`gateway.routing.selection.select_all`, and :meth:`select` for ``version``.
+        """
+        return select_all(*self._offered(model, version), backends, lineage)
 
     async def predict(self, targets: tuple[Target, ...], rows: Rows, call: Call) -> Answer:
         """Have the first target that can answer; raises :class:`BackendError` or a subclass."""
@@ -152,6 +164,11 @@ class Router:
     def fell_back(self, failed: Target, target: Target) -> None:
         """See :class:`gateway.routing.attempt.Watcher`."""
         self.telemetry.fallbacks.labels(target.model.name, failed.backend, target.backend).inc()
+
+    def _offered(self, model: str | None, version: str | None) -> tuple[ModelVersion, Offered]:
+        entry = self.repository.get(model, version)
+        offered = self.versions.pinned(entry) if version else self.versions.newest(entry.name)
+        return entry, offered
 
     def _make_lane(self, target: Target) -> Lane:
         backend = self.backends[target.backend]

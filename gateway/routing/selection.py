@@ -70,8 +70,7 @@ def select(
     routes += [Route(name) for name in offered]
     able = [target for route in routes if (target := find(offered, route, lineage)) is not None]
     if not able:
-        known = list(dict.fromkeys(name for lineages in offered.values() for name in lineages))
-        raise NotFound("lineage", lineage or "", known, where)
+        raise NotFound("lineage", lineage or "", _lineages(offered), where)
     first = able[0]
     behind = _behind(first, offered, policy, lineage) if policy.goes_on(backend) else []
     canary = policy.canary
@@ -82,6 +81,39 @@ def select(
         for route in canary.weights
     }
     return Selection(_chain(first, behind), canary, by_route)
+
+
+def select_all(
+    entry: ModelVersion,
+    offered: Offered,
+    backends: Sequence[str] | None,
+    lineage: str | None,
+) -> tuple[Target, ...]:
+    """All targets of these ``backends``, or of every one, in the manifest's order.
+
+    With ``lineage`` those of that one only, which each backend that is named must have. Raises
+    :class:`NotFound`.
+    """
+    where = f" of model {entry.name}"
+    for name in backends or ():
+        if name not in offered:
+            raise NotFound("backend", name, list(offered), where)
+        if lineage is not None and lineage not in offered[name]:
+            raise NotFound("lineage", lineage, list(offered[name]), f" of backend {name}")
+    targets = tuple(
+        target
+        for backend, lineages in offered.items()
+        if backends is None or backend in backends
+        for name, target in lineages.items()
+        if lineage is None or name == lineage
+    )
+    if not targets:
+        raise NotFound("lineage", lineage or "", _lineages(offered), where)
+    return targets
+
+
+def _lineages(offered: Offered) -> list[str]:
+    return list(dict.fromkeys(name for lineages in offered.values() for name in lineages))
 
 
 def _behind(

@@ -92,11 +92,15 @@ def test_every_answer_is_as_the_document_says(
         metrics = requests.get(f"{gateway.url}/metrics", timeout=10).text
     assert report.returncode == 0, report.stdout + report.stderr
     answered: Counter[int] = Counter()
+    good: Counter[str] = Counter()
     for family in text_string_to_metric_families(metrics):
         for sample in family.samples:
             if sample.name == "gateway_requests_total":
                 answered[int(sample.labels["status"])] += int(sample.value)
+                if sample.labels["status"] == "200":
+                    good[sample.labels["door"]] += int(sample.value)
     # It has not passed by being refused at the door: rows were predicted, rows were refused.
     assert answered[200] > EXAMPLES
+    assert min(good["/v1/predict"], good["/v1/compare"]) > EXAMPLES // 4
     assert answered[422] > 20
     assert {status for status in answered if status >= 500} <= {504}

@@ -118,6 +118,10 @@ async def test_each_door_has_its_need(
         assert (path, tuple(found)) == (path, codes)
     assert await status(client, "/metrics", {}, "HEAD") == 401
     assert await status(client, "/v1/predict", {}) == 401  # before 405
+    assert need("/v1/compare", "POST") is need("/v1/predict", "POST") is Need.KEY
+    for who, code in (({}, 401), (AS_USER, 200), (AS_ADMIN, 200)):
+        async with client.post("/v1/compare", json=PAYLOAD, headers=who) as answer:
+            assert answer.status == code
 
 
 def test_what_edits_needs_more_than_what_shows() -> None:

@@ -165,6 +165,9 @@ async def test_it_names_what_is_there(client: Client) -> None:
     }
     assert parameters["model"]["required"]
     assert not parameters["version"]["required"]
+    compared = described.content["paths"]["/v1/compare"]["post"]["parameters"]
+    (backends,) = [p["schema"] for p in compared if p.get("name") == "backends"]
+    assert backends["items"]["enum"] == ["onnx", "memory"]
     names = [c for c in described.content["components"]["schemas"] if c.endswith(".Row")]
     assert names == ["mixed.1.Row", "wide.1.Row"]
 
@@ -197,6 +200,15 @@ REQUESTS: list[tuple[str, str, Any, int]] = [
     ("/v1/predict", "model=mixed", b" " * 30_000, 413),
     ("/v1/predict", "model=mixed", {"instances": [{}] * 3}, 422),
     ("/v1/predict", "model=wide", {f"k{index}": 1 for index in range(30)}, 422),
+    ("/v1/compare", "model=mixed", GOOD, 200),
+    ("/v1/compare", "model=mixed&backends=onnx&lineage=pytorch", {"instances": [GOOD] * 3}, 200),
+    ("/v1/compare", "model=wide", {"instances": [FITS] * 2}, 200),
+    ("/v1/compare", "model=mixed", b"{", 400),
+    ("/v1/compare", "model=mixed&backend=onnx", GOOD, 400),
+    ("/v1/compare", "", GOOD, 400),
+    ("/v1/compare", "model=wide&backends=memory,onnx", FITS, 404),
+    ("/v1/compare", "model=mixed", b" " * 30_000, 413),
+    ("/v1/compare", "model=mixed", {"instances": [{}]}, 422),
     ("/v1/models", "", None, 200),
     ("/v1/models", "a=b", None, 400),
     ("/v1/models/{name}", "name=mixed", None, 200),
@@ -228,9 +240,10 @@ async def test_answers_are_as_described(
 
 
 async def test_so_are_refused_media_types(client: Client) -> None:
-    response = await client.post("/v1/predict?model=mixed", data="count=1")
-    assert response.status == 415
-    await (await read(client)).check_response("/v1/predict", response)
+    for path in ("/v1/predict", "/v1/compare"):
+        response = await client.post(f"{path}?model=mixed", data="count=1")
+        assert response.status == 415
+        await (await read(client)).check_response(path, response)
 
 
 @pytest.mark.parametrize(
@@ -250,10 +263,24 @@ async def test_so_are_failures(
 
     described = await read(client)
     memory.predictor = fail
-    response = await client.post("/v1/predict?model=wide", json=FITS)
-    assert response.status == status
-    await described.check_response("/v1/predict", response)
+    for path in ("/v1/predict", "/v1/compare"):
+        response = await client.post(f"{path}?model=wide", json=FITS)
+        assert response.status == status
+        await described.check_response(path, response)
     await described.check_response("/v1/backends", await client.get("/v1/backends"))
+
+
+async def test_so_is_a_comparison_of_which_a_part_failed(
+    make_client: MakeClient, tmp_path: Path
+) -> None:
+    backends = {"onnx": MIXED["backends"]["onnx"], "memory": {"lineages": {"pytorch": {}}}}
+    write_model(tmp_path / "mixed", MIXED | {"backends": backends})
+    memory = MemoryBackend(wide_answers)
+    memory.fail = BackendUnavailable("memory", "it is down")
+    client = await make_client(tmp_path, {"onnx": OnnxBackend(1), "memory": memory})
+    response = await client.post("/v1/compare", json=GOOD)
+    assert response.status == 200
+    await (await read(client)).check_response("/v1/compare", response)
 
 
 async def test_so_is_a_gateway_that_is_not_ready(make_client: MakeClient, repository: Path) -> None:
@@ -280,4 +307,5 @@ async def test_it_follows_the_repository(repository: Path) -> None:
     added = set(after.content["components"]["schemas"]) - set(
         before.content["components"]["schemas"]
     )
-    assert added == {"mixed.3.Row", "mixed.3.Input", "mixed.3.Prediction"}
+    kinds = ("Row", "Input", "Prediction", "Comparison")
+    assert added == {f"mixed.3.{kind}" for kind in kinds}
