@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import signal
 import sys
 from contextlib import suppress
 
 from aiohttp import web
 
+from gateway import memory
 from gateway.api.drain import DRAIN
 from gateway.api.runner import Runner
 from gateway.api.state import ROUTER
@@ -27,6 +27,7 @@ else:
 def run(settings: Settings) -> None:
     """Serve until SIGINT or SIGTERM; raises :class:`GatewayError` or OSError where it cannot."""
     configure_logging(settings.log_level)
+    memory.return_large_blocks()
     clients = raise_limit(settings.max_client_connections)
     if clients < settings.max_client_connections:
         logger.warning("the limit of open files leaves room for %d clients only", clients)
@@ -52,7 +53,7 @@ async def serve(app: web.Application, settings: Settings) -> None:
         loop.add_signal_handler(number, on_signal, number)
     runner = await start(app, settings.host, settings.port)
     try:
-        _settle_memory()
+        memory.spare_collector()
         _say_where(runner, "https" if settings.tls_certificate else "http")
         await told.wait()
         app[DRAIN].begun = True
@@ -72,13 +73,3 @@ def _say_where(runner: Runner, scheme: str) -> None:
             logger.info("management on %s://%s:%s", scheme, *address[:2])
     for address in runner.addresses:
         logger.info("listening on %s://%s:%s", scheme, *address[:2])
-
-
-def _settle_memory() -> None:
-    """Spare the garbage collector what lives as long as the process, and run it less often.
-
-    Requests make hardly any reference cycles; by default it would look for some every few requests.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 50, 100)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -12,6 +11,7 @@ from gateway.backends.base import Target
 from gateway.config import Settings
 from gateway.errors import ModelError
 from gateway.logs import logger
+from gateway.memory import give_back
 from gateway.models.repository import ModelVersion, Repository
 from gateway.routing.lane import Lane
 from gateway.routing.listing import Listing, list_files
@@ -253,13 +253,7 @@ class Versions:
 async def _close_all(lanes: list[Lane]) -> None:
     await asyncio.gather(*(lane.retire() for lane in lanes))
     lanes.clear()
-    await asyncio.to_thread(_give_back_memory)
-
-
-def _give_back_memory() -> None:
-    """Hand freed memory back to the system, where the C library would keep it."""
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)
+    await asyncio.to_thread(give_back)
 
 
 def _newest_first(versions: Mapping[str, ModelVersion]) -> list[ModelVersion]:
