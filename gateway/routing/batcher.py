@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 #: What a new call's time per row counts for in the mean.
 _NEW_SHARE = 0.2
+#: How many times as long as those before it a call may count for, however long it took.
+_BELIEVED = 4.0
 #: Seconds between looks whether everybody has been told; see :meth:`Batcher.finish`.
 _LOOK_S = 0.01
 
@@ -283,7 +285,11 @@ class Batcher:
 
     def _settle(self, batch: list[Place], rows: Rows, outputs: Outputs, started: float) -> None:
         seconds = time.perf_counter() - started
-        self._row_s += (seconds / rows.count - self._row_s) * _NEW_SHARE
+        row_s, known = seconds / rows.count, self._row_s
+        if known:
+            # One call may take long for the machine's reasons; several in a row are believed.
+            row_s = min(row_s, _BELIEVED * known)
+        self._row_s += (row_s - known) * _NEW_SHARE
         results = Results(outputs, self._target, rows.count, seconds)
         start = 0
         for place in batch:

@@ -61,7 +61,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     concurrency: int = 4
     batch_rows: int = 64
     timeout_s: float = 5.0
-    busy: float = 0.05
+    busy: float = 0.01
     failures: int = 5
     pause_s: float = 1.0
     max_pause_s: float = 10.0

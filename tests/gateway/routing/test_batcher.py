@@ -111,6 +111,31 @@ async def test_batches_are_bounded_and_requests_are_never_split() -> None:
     await batcher.close()
 
 
+async def test_one_slow_call_does_not_make_the_next_refuse_requests() -> None:
+    batcher, backend, _ = make(delay=0.005, max_batch_size=1)
+    for value in range(5):
+        await ask(batcher, value)
+    backend.delay = 0.6
+    await ask(batcher, 5)
+    backend.delay = 0.005
+    assert await asyncio.gather(*(ask(batcher, i) for i in range(10))) == [
+        [2 * i] for i in range(10)
+    ]
+    await batcher.close()
+
+
+async def test_slow_calls_in_a_row_make_it_refuse_what_would_wait_too_long() -> None:
+    batcher, backend, _ = make(delay=0.005, max_batch_size=1, max_queue_wait_ms=100)
+    await ask(batcher, 0)
+    backend.delay = 0.1
+    for value in range(6):
+        await ask(batcher, value)
+    answers = await asyncio.gather(*(ask(batcher, i) for i in range(10)), return_exceptions=True)
+    assert any(isinstance(answer, Overloaded) for answer in answers), answers
+    assert answers[0] == [0]
+    await batcher.close()
+
+
 async def test_several_calls_may_be_in_flight() -> None:
     batcher, backend, _ = make(delay=0.05, concurrency=3)
     tasks = []
