@@ -118,13 +118,20 @@ def write_model(folder: Path, manifest: dict[str, Any] = MIXED, version: str = "
     return artifacts
 
 
+#: By marker, which is also the program's name: why a test needs it.
+_PROGRAMS = {
+    "java": "TorchServe needs Java, and there is none on the PATH",
+    "chromium": "a page is looked at with Chromium, and there is none on the PATH",
+}
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip what needs Java where there is none; on CI that is a failure."""
-    if item.get_closest_marker("java") and shutil.which("java") is None:
-        message = "TorchServe needs Java, and there is none on the PATH"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
+    """Skip what needs a program where there is none; on CI that is a failure."""
+    for program, message in _PROGRAMS.items():
+        if item.get_closest_marker(program) and shutil.which(program) is None:
+            if os.environ.get("CI"):
+                pytest.fail(message)
+            pytest.skip(message)
 
 
 @pytest.fixture

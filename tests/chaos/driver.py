@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 import uvloop
 
-from tests.chaos.http1 import Connection, Lost, Reply, connect, encode
+from loadtests.compare.load.http1 import Connection, Lost, Reply, connect, encode
 from tests.chaos.plan import Plan, Record
 
 #: Seconds between two looks at a replica's readiness.
@@ -232,7 +232,9 @@ async def _main() -> None:
 
     loop.add_reader(source, told)
     await driver.run()
-    sys.stdout.buffer.write(msgspec.msgpack.encode(driver.records))
+    # Not sys.stdout.buffer: with PYTHONUNBUFFERED that is the bare file, and may write a part only.
+    with open(sys.stdout.fileno(), "wb", closefd=False) as output:
+        output.write(msgspec.msgpack.encode(driver.records))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,262 @@
+"""One comparison, from asking who is there to the document of what was found."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from urllib.parse import urlencode
+
+import aiohttp
+import msgspec
+
+from gateway.client import KEY_VARIABLE
+from gateway.models.manifest import Manifest
+from gateway.models.repository import ModelVersion
+from loadtests import payloads
+from loadtests.compare.advice import advise
+from loadtests.compare.advice.cases import GATEWAY
+from loadtests.compare.contrasts import contrasts
+from loadtests.compare.cost.cold import first_prediction
+from loadtests.compare.cost.meter import Meter, usage
+from loadtests.compare.cost.processes import Family
+from loadtests.compare.cost.servers import Address, Servers
+from loadtests.compare.cost.starters import STARTERS
+from loadtests.compare.direct import direct, record
+from loadtests.compare.load.http1 import encode
+from loadtests.compare.locust_runs import locust_runs
+from loadtests.compare.options import Options
+from loadtests.compare.parity.answers import Ask
+from loadtests.compare.parity.asking import GatewayAsk
+from loadtests.compare.parity.distance import distance
+from loadtests.compare.parity.judge import parity
+from loadtests.compare.progress import Watcher
+from loadtests.compare.results import Distance, Figure, LocustRun, Machine, Parity, Results, Subject
+from loadtests.compare.speed import Runner, Speed
+from loadtests.compare.subjects import Offer, pairs
+
+#: Different bodies of a load, sent in turn.
+_BODIES = 64
+
+
+@dataclass
+class Comparison:
+    """What is compared, and with what.
+
+    ``version`` is the model in the repository the gateway serves, None where that is not at hand:
+    then nothing is asked directly, and neither files nor cold starts are measured. ``core`` is the
+    load generator's. ``machine`` describes this machine before anything was started.
+    """
+
+    offer: Offer
+    options: Options
+    version: ModelVersion | None
+    machine: Machine
+    watcher: Watcher
+    core: int | None = None
+    notes: list[str] = field(default_factory=list)
+
+    async def run(self) -> Results:
+        """Measure everything; raises ``CompareError`` where a subject does not answer."""
+        started, clock = datetime.now(UTC), time.monotonic()
+        offer, options = self.offer, self.options
+        self.notes += offer.absent
+        manifest = offer.manifest
+        judged, distances = await self._parity(manifest)
+        # Blocking, but nothing is measured yet.
+        servers = Servers(self._addresses())
+        runners = await self._runners(servers)
+        speed = Speed(runners, options, self.core)
+        await speed.measure(self.watcher)
+        servers.loaded()
+        locust = await self._locust()
+        first = await self._cold_starts()
+        subjects = [runner.subject for runner in runners]
+        points = speed.points()
+        results = Results(
+            started=started.isoformat(timespec="seconds"),
+            seconds=0.0,
+            model=manifest.name,
+            version=offer.version,
+            command=" ".join(["gateway", *sys.argv[1:]]),
+            machine=self.machine,
+            subjects=subjects,
+            parity=judged,
+            distances=distances,
+            points=points,
+            contrasts=contrasts(points, self._sides(subjects)),
+            servers=servers.entries(self.version, first) if self.version is not None else [],
+            usage=[
+                usage(runner.subject.name, runner.spent, runner.subject.stand_in, options.price)
+                for runner in runners
+            ],
+            locust=locust,
+            notes=self.notes,
+        )
+        return msgspec.structs.replace(
+            results, advice=advise(results), seconds=time.monotonic() - clock
+        )
+
+    async def _parity(self, manifest: Manifest) -> tuple[list[Parity], list[Distance]]:
+        subjects = self.offer.subjects
+        rows = self._rows(manifest)
+        both = pairs(subjects, self.options.candidate)
+        total = sum(map(len, rows.values()))
+        self.watcher.phase(f"parity: {total:,} rows", max(total * len(both), 1))
+        headers = {"X-API-Key": key} if (key := os.environ.get(KEY_VARIABLE)) else {}
+        async with aiohttp.ClientSession(headers=headers) as session:
+            asks: dict[str, Ask] = {
+                subject.name: GatewayAsk(
+                    session,
+                    self.offer.url,
+                    subject,
+                    model=manifest.name,
+                    version=self.offer.version,
+                )
+                for subject in subjects
+            }
+            judged = [
+                await parity(
+                    reference, candidate, asks, rows, manifest,
+                    advance=self.watcher.advance, seed=self.options.seed,
+                )
+                for reference, candidate in both
+            ]  # fmt: skip
+            lineages: dict[str, Subject] = {}
+            for _, candidate in both:
+                lineages[candidate.lineage] = candidate
+            for subject in subjects:
+                lineages.setdefault(subject.lineage, subject)
+            distances = [
+                await distance(one, other, asks, rows, manifest)
+                for one, other in itertools.combinations(lineages.values(), 2)
+            ]
+        return judged, distances
+
+    def _rows(self, manifest: Manifest) -> dict[str, Sequence[payloads.Payload]]:
+        rows: dict[str, Sequence[payloads.Payload]] = {
+            "examples": payloads.examples(manifest),
+            "edges": payloads.edges(manifest),
+        }
+        asked = self.options.rows
+        if isinstance(asked, int):
+            rows["generated"] = payloads.generated(manifest, asked, self.options.seed)
+        else:
+            rows["file"] = payloads.from_file(asked, manifest)
+        return rows
+
+    def _addresses(self) -> dict[str, Address]:
+        addresses = {GATEWAY: Address(self.offer.url)}
+        for subject in self.offer.subjects:
+            if subject.server is not None:
+                addresses[subject.backend] = Address(subject.server, subject.stand_in)
+        return addresses
+
+    async def _runners(self, servers: Servers) -> list[Runner]:
+        """Everybody who is put under load, with what is sent."""
+        sizes = [1, *self.options.batches]
+        manifest = self.offer.manifest
+        bodies = {
+            size: [payloads.generated(manifest, size, seed) for seed in range(_BODIES)]
+            for size in sizes
+        }
+        runners = [
+            Runner(
+                subject,
+                self.offer.url,
+                {size: self._requests(subject, some) for size, some in bodies.items()},
+                Meter(self._taking_part(servers, subject)),
+            )
+            for subject in self.offer.subjects
+        ]
+        for subject in self.offer.subjects:
+            asked = direct(subject) if self.options.direct else None
+            if asked is None or asked.server is None or self.version is None:
+                continue
+            if subject.stand_in is not None:
+                self.notes.append(
+                    f"{subject.backend} was not asked directly: a stand-in ({subject.stand_in}) "
+                    "answers in its place, whose speed says nothing of it"
+                )
+                continue
+            recorded = {
+                size: await record(asked, self.version, some) for size, some in bodies.items()
+            }
+            runners.append(
+                Runner(asked, asked.server, recorded, Meter(self._taking_part(servers, asked)))
+            )
+        return runners
+
+    def _requests(self, subject: Subject, bodies: Sequence[list[payloads.Payload]]) -> list[bytes]:
+        query = {
+            "backend": subject.backend,
+            "lineage": subject.lineage,
+            "model": self.offer.manifest.name,
+            "version": self.offer.version,
+        }
+        path = f"/v1/predict?{urlencode(query)}"
+        key = os.environ.get(KEY_VARIABLE)
+        headers = {"X-API-Key": key} if key else {}
+        texts = (
+            msgspec.json.encode(rows[0] if len(rows) == 1 else {"instances": rows})
+            for rows in bodies
+        )
+        return [encode("POST", self.offer.url, path, headers, text.decode()) for text in texts]
+
+    def _taking_part(self, servers: Servers, subject: Subject) -> dict[str, Family | None]:
+        names = [] if subject.direct else [GATEWAY]
+        names += [subject.backend] if subject.server is not None else []
+        return {name: servers.families[name] for name in names}
+
+    def _sides(self, subjects: Sequence[Subject]) -> list[tuple[Subject, Subject]]:
+        """(candidate, reference), with the reference asked through the gateway and directly."""
+        return [
+            (candidate, other)
+            for reference, candidate in pairs(subjects, self.options.candidate)
+            for other in subjects
+            if (other.backend, other.lineage) == (reference.backend, reference.lineage)
+            and (other is reference or other.direct)
+        ]
+
+    async def _locust(self) -> list[LocustRun]:
+        options = self.options
+        if not options.locust_s:
+            return []
+        backends = list(dict.fromkeys(subject.backend for subject in self.offer.subjects))
+        self.watcher.phase("Locust", len(backends))
+        found = []
+        for backend in backends:
+            found += await locust_runs(
+                self.offer.url,
+                self.offer.manifest.name,
+                [backend],
+                options.locust_users,
+                options.locust_s,
+                "steady",
+                self.watcher.say,
+            )
+            self.watcher.advance()
+        return found
+
+    async def _cold_starts(self) -> dict[str, Figure]:
+        times = self.options.cold_starts
+        names = [name for name in self._addresses() if name in STARTERS]
+        if self.version is None:
+            self.notes.append(
+                "memory, cold starts, what must be installed and direct requests were not measured:"
+                " the gateway's model repository is not at hand (--repository)"
+            )
+            return {}
+        if not times:
+            self.notes.append("cold starts were not measured")
+            return {}
+        self.watcher.phase("cold starts", len(names))
+        first = {}
+        for name in names:
+            first[name] = await first_prediction(name, self.version, times)
+            self.watcher.advance()
+        return first
