@@ -1,4 +1,4 @@
-"""``python -m serving``: build a model folder, or run the TensorFlow Serving stand-in."""
+"""``python -m serving``: build a model folder, run the stand-in or an experiment."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from typing import Annotated
 
 import typer
 
+from serving.experiments.cli import app as experiments
+
 REPOSITORY = Path(__file__).with_name("repository")
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
+app.add_typer(experiments, name="experiment")
 
 
 @app.command()

@@ -69,7 +69,7 @@ def run_steps(
     columns = (TextColumn("{task.description:<30}"), BarColumn(), TaskProgressColumn())
     with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
         task = progress.add_task("load the frameworks", total=None)
-        with _quiet_imports():
+        with quiet_imports():
             from serving.steps import Build
 
         build = Build(chosen, folder, rows, seed, original)
@@ -89,7 +89,7 @@ def run_steps(
 
 
 @contextmanager
-def _quiet_imports() -> Iterator[None]:
+def quiet_imports() -> Iterator[None]:
     """Keep from the terminal what TensorFlow's C++ part says of absent GPUs before it obeys levels.
 
     It is shown after all where the import fails.

@@ -21,7 +21,7 @@ def describe() -> dict[str, str]:
     usage = subprocess.run([require_wrk(), "-v"], capture_output=True, text=True, check=False)
     versions = ", ".join(f"{name} {version(name)}" for name in _PACKAGES)
     return {
-        "processor": f"{_processor()}, {os.cpu_count()} cores",
+        "processor": f"{processor()}, {os.cpu_count()} cores",
         "memory": f"{os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') / 1e9:.0f} GB",
         "system": f"{platform.system()} {platform.release()}",
         "python": f"{platform.python_implementation()} {platform.python_version()}",
@@ -38,7 +38,7 @@ def busy() -> str | None:
     return f"the machine was busy before the start (load {load:.1f}): the figures are doubtful"
 
 
-def _processor() -> str:
+def processor() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

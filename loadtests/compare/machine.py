@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 
 from gateway.models.graph import available_cpus
-from loadtests.bench.machine import _processor as processor
+from loadtests.bench.machine import processor
 from loadtests.compare.results import Machine
 
 #: Share of the machine's cores that others may use before figures are doubtful.

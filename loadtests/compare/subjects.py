@@ -116,13 +116,15 @@ def _numbered(subjects: Sequence[Subject]) -> list[Subject]:
     return named
 
 
-def pairs(subjects: Sequence[Subject], candidate: str | None = None) -> list[tuple[Subject, ...]]:
+def pairs(
+    subjects: Sequence[Subject], candidate: str | None = None
+) -> list[tuple[Subject, Subject]]:
     """(reference, candidate) of each lineage that has both.
 
     The candidate is the backend of that name; by default the one inside the gateway, which needs no
     server, or else the last of its lineage. Every other of the lineage is a reference.
     """
-    found = []
+    found: list[tuple[Subject, Subject]] = []
     for lineage in dict.fromkeys(subject.lineage for subject in subjects):
         among = [one for one in subjects if one.lineage == lineage and not one.direct]
         ours = _candidate(among, candidate)

@@ -220,7 +220,7 @@ def _read(reply: Reply, record: Record) -> None:
         record.problem = problem.type.rpartition(":")[2]
 
 
-async def _main() -> None:
+async def _main() -> list[Record]:
     source = sys.stdin.fileno()
     (length,) = struct.unpack(">I", sys.stdin.buffer.read(4))
     driver = Driver(msgspec.msgpack.decode(sys.stdin.buffer.read(length), type=Plan))
@@ -232,10 +232,11 @@ async def _main() -> None:
 
     loop.add_reader(source, told)
     await driver.run()
-    # Not sys.stdout.buffer: with PYTHONUNBUFFERED that is the bare file, and may write a part only.
-    with open(sys.stdout.fileno(), "wb", closefd=False) as output:
-        output.write(msgspec.msgpack.encode(driver.records))
+    return driver.records
 
 
 if __name__ == "__main__":
-    uvloop.run(_main())
+    found = msgspec.msgpack.encode(uvloop.run(_main()))
+    # Not sys.stdout.buffer: with PYTHONUNBUFFERED that is the bare file, and may write a part only.
+    with open(sys.stdout.fileno(), "wb", closefd=False) as output:
+        output.write(found)

@@ -178,7 +178,5 @@ def _evidence(
 
 def _hardly(names: tuple[str, str], reaction: _Reaction) -> str:
     weak, strong = names if reaction.reference < reaction.candidate else names[::-1]
-    return (
-        f"{weak} hardly reacts to {reaction.feature}: "
-        f"{reaction.ratio:.1%} of the reaction of {strong}".replace("%", " %")
-    )
+    part = "less than 0.1 %" if reaction.ratio < 1e-3 else f"{100 * reaction.ratio:.1f} %"
+    return f"{weak} hardly reacts to {reaction.feature}: {part} of the reaction of {strong}"

@@ -157,7 +157,8 @@ async def test_a_row_that_both_refuse_is_none() -> None:
     assert (found.verdict, found.refused) == ("equivalent", 0)
     assert found.evidence.endswith("150 more rows refused by both")
     assert found.within.value == 1.0
-    all_refused = await judged(*[answering(lambda x: Refusal("no"))] * 2, rows(300))
+    never = answering(lambda x: Refusal("no"))
+    all_refused = await judged(never, never, rows(300))
     assert all_refused.verdict == "undecided"
     assert all_refused.evidence == "no row was answered by either of them"
 

@@ -161,7 +161,8 @@ async def test_a_constant_difference_names_nobody(graph: ort.InferenceSession) -
     right = ask_of(graph)
 
     async def shifted(payloads: Any) -> Any:
-        return [{"weight_change": a["weight_change"] + 1} for a in await right(payloads)]
+        answers: Any = await right(payloads)
+        return [{"weight_change": answer["weight_change"] + 1} for answer in answers]
 
     assert not await blamed(right, shifted)
 

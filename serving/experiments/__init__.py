@@ -1,0 +1,1 @@
+"""Classroom experiments: what an engine, a graph's optimization or an execution provider gives."""

@@ -1,0 +1,43 @@
+"""Rows drawn from a manifest."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gateway.models.manifest import BackendSpec, Feature, Manifest, Output
+from gateway.models.validator import Validator
+from serving.experiments.draws import draw_rows
+
+MANIFEST = Manifest(
+    "m",
+    (
+        Feature("i", "integer", range=(1, 3)),
+        Feature("n", "number", range=(-2.5, -1.5)),
+        Feature("b", "boolean"),
+        Feature("s", "string", categories=("x", "y z")),
+        Feature("t", "tensor", shape=(2, None), dtype="float32"),
+        Feature("k", "tensor", shape=(3,), dtype="int64"),
+    ),
+    (Output("o"),),
+    {"onnx": BackendSpec({"l": {"artifact": "g.onnx"}})},
+)
+
+
+def test_drawn_rows_fit_the_manifest_and_its_ranges() -> None:
+    rows = draw_rows(MANIFEST, 200, 1)
+    assert rows.count == 200
+    columns = rows.columns
+    assert set(columns["i"].tolist()) == {1, 2, 3}
+    assert columns["n"].dtype == np.float64
+    assert columns["t"].shape[:2] == (200, 2)
+    assert columns["k"].dtype == np.int64
+    again = Validator(MANIFEST).convert(rows.objects)
+    assert again.warnings == []
+    for name, column in again.columns.items():
+        np.testing.assert_array_equal(column, columns[name])
+
+
+def test_the_same_seed_draws_the_same_rows() -> None:
+    one, same, other = (draw_rows(MANIFEST, 9, seed).columns for seed in (1, 1, 2))
+    assert all((one[name] == same[name]).all() for name in one)
+    assert (one["n"] != other["n"]).all()
