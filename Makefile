@@ -2,13 +2,14 @@
 #   make serve          the gateway with ONNX Runtime, on $PORT or 8000
 #   make demo           the same with a real TorchServe and TensorFlow Serving beside it
 #   make test           every check this machine can run
+#   make compare        the backends side by side: comparison.html, and what follows from it
 #   make bench          the gateway against what people would otherwise use
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: serve demo test lint bench build audit clean
+.PHONY: serve demo test lint compare bench build audit clean
 
 serve: $(VENV)/.base
 	exec $(BIN)/gateway serve
@@ -23,6 +24,11 @@ lint: $(VENV)/.all
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# Starts TorchServe, TensorFlow Serving and the gateway on free ports and stops them afterwards;
+# about eight minutes, with the installation.
+compare: $(VENV)/.compare
+	$(BIN)/gateway compare --up --locust 5 --report comparison.html --json comparison.json --markdown comparison.md $(COMPARE)
 
 # Needs wrk on the PATH; installs each opponent into an environment of its own below .bench/.
 bench: $(VENV)/.bench
@@ -40,7 +46,7 @@ audit:
 	.audit/tool/bin/pip-audit --strict --path "$$(.audit/own/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
 
 clean:
-	rm -rf $(VENV) .audit .bench build *.egg-info
+	rm -rf $(VENV) .audit .bench build comparison.* experiments *.egg-info
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.11 …" if sys.version_info < (3, 11) else 0)'
@@ -52,6 +58,10 @@ $(VENV)/.base: pyproject.toml | $(BIN)/python
 
 $(VENV)/.demo: pyproject.toml | $(BIN)/python
 	$(PIP) -e '.[torchserve,tfserving]'
+	touch $@
+
+$(VENV)/.compare: pyproject.toml | $(BIN)/python
+	$(PIP) -e '.[torchserve,tfserving,compare,loadtest]'
 	touch $@
 
 $(VENV)/.bench: pyproject.toml | $(BIN)/python
