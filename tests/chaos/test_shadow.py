@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import time
+from contextlib import suppress
 from math import hypot, pi, sqrt
 from statistics import median
 from typing import Any
@@ -24,7 +25,7 @@ SIZE, DELAY_S, TIMES_SLOWER = 288, 0.02, 10
 #: So many windows without and as many with the shadow, of so many seconds, at so many requests per
 #: second. They take turns, and only those count in which other programs leave the machine alone;
 #: after so many of each it is given up.
-WINDOWS, WINDOW_S, RATE, MOST_WINDOWS = 9, 1.5, 250, 18
+WINDOWS, WINDOW_S, RATE, MOST_WINDOWS = 12, 1.5, 250, 24
 #: Seconds after a switch that do not count: what a change of the policy costs is not asked here.
 SETTLE_S = 0.3
 #: By how much the callers' p99, the median of the windows', may rise. Windows of one kind differ,
@@ -50,6 +51,14 @@ async def switch(stage: Stage, front: Front, on: bool) -> None:
 
     await eventually(switched, 5, f"the shadow is {'on' if on else 'off'}")
     await asyncio.sleep(SETTLE_S)
+
+
+def hurry(*pids: int | None) -> None:
+    """Have other programs wait for these, where that is allowed: a time slice is a p99."""
+    for pid in pids:
+        assert pid is not None
+        with suppress(PermissionError):
+            os.setpriority(os.PRIO_PROCESS, pid, -15)
 
 
 async def window(*pids: int | None) -> tuple[float, float]:
@@ -88,6 +97,7 @@ async def test_callers_do_not_notice(candidate: str, stage: Stage) -> None:
         until_told=True,
     )
     async with Load(plan, theirs) as load:
+        hurry(front.pid, load.pid)
         await asyncio.sleep(1)  # whatever comes first is slow
         on = False
         while min(map(len, windows.values())) < WINDOWS:
