@@ -58,6 +58,14 @@ def compare(
     cold_starts: Annotated[
         int, typer.Option(min=0, help="How often each server is started to be timed.")
     ] = 2,
+    image: Annotated[
+        list[str] | None,
+        typer.Option(help="A server's container image, like torchserve=ts:1; may be repeated."),
+    ] = None,
+    build: Annotated[
+        list[str] | None,
+        typer.Option(help="The folder an image is built from, to be timed: torchserve=compose/ts."),
+    ] = None,
     price: Annotated[
         float | None, typer.Option(min=0, help="Price of one core for an hour.")
     ] = None,
@@ -105,6 +113,8 @@ def compare(
             rates=None if rates is None else tuple(_numbers("--rates", rates)),
             direct=direct,
             cold_starts=cold_starts,
+            images=_named("--image", image),
+            builds={name: Path(folder) for name, folder in _named("--build", build).items()},
             price=price,
             locust_s=locust,
             seed=seed,
@@ -178,3 +188,11 @@ def _numbers(option: str, given: str) -> list[float]:
     if not numbers or min(numbers) <= 0:
         raise typer.BadParameter(f"{given!r} is not like 1,8,64", param_hint=option)
     return numbers
+
+
+def _named(option: str, given: list[str] | None) -> dict[str, str]:
+    """``name=value`` of each; raises ``typer.BadParameter`` otherwise."""
+    pairs = [one.partition("=") for one in given or []]
+    if not all(name and value for name, _, value in pairs):
+        raise typer.BadParameter(f"{given} is not like torchserve=…", param_hint=option)
+    return {name: value for name, _, value in pairs}

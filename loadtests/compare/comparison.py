@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import os
 import sys
@@ -21,6 +22,7 @@ from loadtests import payloads
 from loadtests.compare.advice import advise
 from loadtests.compare.advice.cases import GATEWAY
 from loadtests.compare.contrasts import contrasts
+from loadtests.compare.cost import images
 from loadtests.compare.cost.cold import first_prediction
 from loadtests.compare.cost.meter import Meter, usage
 from loadtests.compare.cost.processes import Family
@@ -75,6 +77,7 @@ class Comparison:
         servers.loaded()
         locust = await self._locust()
         first = await self._cold_starts()
+        sizes, builds = await self._images()
         subjects = [runner.subject for runner in runners]
         points = speed.points()
         results = Results(
@@ -89,7 +92,9 @@ class Comparison:
             distances=distances,
             points=points,
             contrasts=contrasts(points, self._sides(subjects)),
-            servers=servers.entries(self.version, first) if self.version is not None else [],
+            servers=[]
+            if self.version is None
+            else servers.entries(self.version, first, sizes, builds),
             usage=[
                 usage(runner.subject.name, runner.spent, runner.subject.stand_in, options.price)
                 for runner in runners
@@ -260,3 +265,22 @@ class Comparison:
             first[name] = await first_prediction(name, self.version, times)
             self.watcher.advance()
         return first
+
+    async def _images(self) -> tuple[dict[str, Figure], dict[str, Figure]]:
+        """Sizes of the servers' images and times to build them, by server."""
+        options = self.options
+        named = options.images
+        if not named:
+            return {}, {}
+        self.watcher.phase("container images", len(named))
+        sizes: dict[str, Figure] = {}
+        times: dict[str, Figure] = {}
+        for server, image in named.items():
+            if server in options.builds:
+                sizes[server], times[server] = await asyncio.to_thread(
+                    images.build, image, options.builds[server]
+                )
+            else:
+                sizes |= {server: (await asyncio.to_thread(images.sizes, [image]))[image]}
+            self.watcher.advance()
+        return sizes, times
