@@ -153,7 +153,10 @@ def test_a_family_whose_first_has_ended(puppet: Puppet) -> None:
 def test_names_are_short(arguments: list[str], name: str) -> None:
     with subprocess.Popen(arguments, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as one:
         try:
-            assert Family(psutil.Process(one.pid)).names() == [f"python: {name}"]
+            process = psutil.Process(one.pid)
+            while not process.cmdline():  # the kernel shows it a moment after the program began
+                time.sleep(0.01)
+            assert Family(process).names() == [f"python: {name}"]
         finally:
             one.kill()
 
