@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import os
 import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from urllib.parse import urlencode
 
 import aiohttp
 import msgspec
 
-from gateway.client import KEY_VARIABLE
 from gateway.models.manifest import Manifest
 from gateway.models.repository import ModelVersion
 from loadtests import payloads
@@ -24,12 +21,9 @@ from loadtests.compare.advice.cases import GATEWAY
 from loadtests.compare.contrasts import contrasts
 from loadtests.compare.cost import images
 from loadtests.compare.cost.cold import first_prediction
-from loadtests.compare.cost.meter import Meter, usage
-from loadtests.compare.cost.processes import Family
+from loadtests.compare.cost.meter import usage
 from loadtests.compare.cost.servers import Address, Servers
 from loadtests.compare.cost.starters import STARTERS
-from loadtests.compare.direct import direct, record
-from loadtests.compare.load.http1 import encode
 from loadtests.compare.locust_runs import locust_runs
 from loadtests.compare.options import Options
 from loadtests.compare.parity.answers import Ask
@@ -38,11 +32,9 @@ from loadtests.compare.parity.distance import distance
 from loadtests.compare.parity.judge import parity
 from loadtests.compare.progress import Watcher
 from loadtests.compare.results import Distance, Figure, LocustRun, Machine, Parity, Results, Subject
-from loadtests.compare.speed import Runner, Speed
+from loadtests.compare.runners import key_headers, make_runners
+from loadtests.compare.speed import Speed
 from loadtests.compare.subjects import Offer, pairs
-
-#: Different bodies of a load, sent in turn.
-_BODIES = 64
 
 
 @dataclass
@@ -71,7 +63,8 @@ class Comparison:
         judged, distances = await self._parity(manifest)
         # Blocking, but nothing is measured yet.
         servers = Servers(self._addresses())
-        runners = await self._runners(servers)
+        runners, left_out = await make_runners(offer, options, self.version, servers.families)
+        self.notes += left_out
         speed = Speed(runners, options, self.core)
         await speed.measure(self.watcher)
         servers.loaded()
@@ -112,8 +105,7 @@ class Comparison:
         both = pairs(subjects, self.options.candidate)
         total = sum(map(len, rows.values()))
         self.watcher.phase(f"parity: {total:,} rows", max(total * len(both), 1))
-        headers = {"X-API-Key": key} if (key := os.environ.get(KEY_VARIABLE)) else {}
-        async with aiohttp.ClientSession(headers=headers) as session:
+        async with aiohttp.ClientSession(headers=key_headers()) as session:
             asks: dict[str, Ask] = {
                 subject.name: GatewayAsk(
                     session,
@@ -160,62 +152,6 @@ class Comparison:
             if subject.server is not None:
                 addresses[subject.backend] = Address(subject.server, subject.stand_in)
         return addresses
-
-    async def _runners(self, servers: Servers) -> list[Runner]:
-        """Everybody who is put under load, with what is sent."""
-        sizes = [1, *self.options.batches]
-        manifest = self.offer.manifest
-        bodies = {
-            size: [payloads.generated(manifest, size, seed) for seed in range(_BODIES)]
-            for size in sizes
-        }
-        runners = [
-            Runner(
-                subject,
-                self.offer.url,
-                {size: self._requests(subject, some) for size, some in bodies.items()},
-                Meter(self._taking_part(servers, subject)),
-            )
-            for subject in self.offer.subjects
-        ]
-        for subject in self.offer.subjects:
-            asked = direct(subject) if self.options.direct else None
-            if asked is None or asked.server is None or self.version is None:
-                continue
-            if subject.stand_in is not None:
-                self.notes.append(
-                    f"{subject.backend} was not asked directly: a stand-in ({subject.stand_in}) "
-                    "answers in its place, whose speed says nothing of it"
-                )
-                continue
-            recorded = {
-                size: await record(asked, self.version, some) for size, some in bodies.items()
-            }
-            runners.append(
-                Runner(asked, asked.server, recorded, Meter(self._taking_part(servers, asked)))
-            )
-        return runners
-
-    def _requests(self, subject: Subject, bodies: Sequence[list[payloads.Payload]]) -> list[bytes]:
-        query = {
-            "backend": subject.backend,
-            "lineage": subject.lineage,
-            "model": self.offer.manifest.name,
-            "version": self.offer.version,
-        }
-        path = f"/v1/predict?{urlencode(query)}"
-        key = os.environ.get(KEY_VARIABLE)
-        headers = {"X-API-Key": key} if key else {}
-        texts = (
-            msgspec.json.encode(rows[0] if len(rows) == 1 else {"instances": rows})
-            for rows in bodies
-        )
-        return [encode("POST", self.offer.url, path, headers, text.decode()) for text in texts]
-
-    def _taking_part(self, servers: Servers, subject: Subject) -> dict[str, Family | None]:
-        names = [] if subject.direct else [GATEWAY]
-        names += [subject.backend] if subject.server is not None else []
-        return {name: servers.families[name] for name in names}
 
     def _sides(self, subjects: Sequence[Subject]) -> list[tuple[Subject, Subject]]:
         """(candidate, reference), with the reference asked through the gateway and directly."""
