@@ -108,8 +108,8 @@ def compare(
             rows=int(rows) if rows.isdigit() else Path(rows),
             rounds=rounds,
             seconds=duration,
-            clients=tuple(int(number) for number in _numbers("--clients", clients)),
-            batches=tuple(int(number) for number in _numbers("--batches", batches)),
+            clients=tuple(_counts("--clients", clients)),
+            batches=tuple(_counts("--batches", batches)),
             rates=None if rates is None else tuple(_numbers("--rates", rates)),
             direct=direct,
             cold_starts=cold_starts,
@@ -122,6 +122,8 @@ def compare(
         for _, path in writers:
             if path is not None and not path.resolve().parent.is_dir():
                 raise CompareError(f"{path.parent}: there is no such folder")
+            if path is not None and path.is_dir():
+                raise CompareError(f"{path}: is a folder")
         results = asyncio.run(_compare(url, up, repository, options, console))
         print_terminal(results, console)
         for write, path in writers:
@@ -179,13 +181,21 @@ def _words(given: str | None) -> list[str]:
     return [word.strip() for word in (given or "").split(",") if word.strip()]
 
 
+def _counts(option: str, given: str) -> list[int]:
+    """Positive whole numbers; raises ``typer.BadParameter`` otherwise."""
+    numbers = _numbers(option, given)
+    if not all(number.is_integer() for number in numbers):
+        raise typer.BadParameter(f"{given!r} is not like 1,8,64", param_hint=option)
+    return [int(number) for number in numbers]
+
+
 def _numbers(option: str, given: str) -> list[float]:
     """Positive numbers; raises ``typer.BadParameter`` otherwise."""
     try:
         numbers = [float(word) for word in _words(given)]
     except ValueError:
         numbers = []
-    if not numbers or min(numbers) <= 0:
+    if not numbers or not all(0 < number < float("inf") for number in numbers):
         raise typer.BadParameter(f"{given!r} is not like 1,8,64", param_hint=option)
     return numbers
 

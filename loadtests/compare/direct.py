@@ -44,9 +44,10 @@ async def record(
     :class:`CompareError` where the adapter cannot be used here.
     """
     heard: list[bytes] = []
+    asked_at = urlsplit(subject.server or "")
     server = await asyncio.start_server(lambda r, w: _hear(r, w, heard), "127.0.0.1", 0)
     async with server:
-        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}{asked_at.path}"
         settings = msgspec.convert({f"{subject.backend}_url": url}, Settings)
         spec = version.manifest.backends[subject.backend]
         target = Target(subject.backend, version, subject.lineage, spec.lineages[subject.lineage])
@@ -63,7 +64,7 @@ async def record(
             await backend.close()
     if len(heard) != len(bodies):
         raise CompareError(f"{subject.name}: its adapter sent {len(heard)} requests")
-    host = urlsplit(subject.server or "").netloc.encode()
+    host = asked_at.netloc.encode()
     return [_HOST.sub(rb"\g<1>" + host, request, count=1) for request in heard]
 
 

@@ -167,8 +167,11 @@ class Speed:
 
 
 def _turned(runners: Sequence[Runner], number: int) -> list[Runner]:
-    """The runners in an order of this round's own: nobody is always first, or after the same."""
-    start = number % len(runners)
+    """The runners in an order of this round's own: nobody is always first, or after the same.
+
+    Forwards and backwards from each of them in turn: of two, AB BA BA AB.
+    """
+    start = number // 2 % len(runners)
     turned = [*runners[start:], *runners[:start]]
     return turned if number % 2 == 0 else turned[::-1]
 

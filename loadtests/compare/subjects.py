@@ -122,8 +122,12 @@ def pairs(
     """(reference, candidate) of each lineage that has both.
 
     The candidate is the backend of that name; by default the one inside the gateway, which needs no
-    server, or else the last of its lineage. Every other of the lineage is a reference.
+    server, or else the last of its lineage. Every other of the lineage is a reference. Raises
+    :class:`CompareError` where nobody has the name of the candidate.
     """
+    if candidate is not None and _candidate(subjects, candidate) is None:
+        known = ", ".join(subject.name for subject in subjects)
+        raise CompareError(f"there is no candidate {candidate!r}: {known}")
     found: list[tuple[Subject, Subject]] = []
     for lineage in dict.fromkeys(subject.lineage for subject in subjects):
         among = [one for one in subjects if one.lineage == lineage and not one.direct]
