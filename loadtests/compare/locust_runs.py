@@ -23,6 +23,7 @@ from gateway.errors import GatewayError
 from gateway.models.manifest import Manifest
 from loadtests.compare.errors import CompareError
 from loadtests.compare.results import Figure, LocustRun, figure_id
+from loadtests.compare.subjects import only_model
 from loadtests.users.manifests import (
     MODEL_VARIABLE,
     REPOSITORY_VARIABLE,
@@ -124,10 +125,7 @@ async def ask_offer(url: str, model: str | None) -> Offer:
     """
     try:
         if model is None:
-            names = [entry["name"] for entry in (await client.get(url, "/v1/models"))["models"]]
-            if len(names) != 1:
-                raise CompareError(f"say which with --model; there is: {', '.join(names)}")
-            model = names[0]
+            model = await only_model(url)
         manifest = described(await client.get(url, f"/v1/models/{model}"))
         survey = (await client.get(url, "/v1/backends"))["backends"]
     except GatewayError as error:

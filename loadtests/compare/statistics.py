@@ -64,6 +64,17 @@ def mean_interval(values: Sequence[float | None], level: float = LEVEL) -> Inter
     return _interval(np.array(values, dtype=np.float64), level)
 
 
+def amounts_interval(values: Sequence[float]) -> tuple[float, float] | tuple[None, None]:
+    """The ends of :func:`mean_interval` for amounts that are never negative, so cut off at 0.
+
+    Of fewer than two finite values there is none.
+    """
+    found = mean_interval(values)
+    if found.low is None or found.high is None:
+        return None, None
+    return max(found.low, 0.0), found.high
+
+
 def ratio(
     candidate: Sequence[float | None], reference: Sequence[float | None], level: float = LEVEL
 ) -> Interval:

@@ -39,7 +39,7 @@ async def ask_offer(
     """
     try:
         if model is None:
-            model = await _only_model(url)
+            model = await only_model(url)
         path = f"/v1/models/{model}" + (f"?version={version}" if version else "")
         description = await client.get(url, path)
         survey = (await client.get(url, "/v1/backends"))["backends"]
@@ -53,7 +53,11 @@ async def ask_offer(
     return Offer(url, manifest, description["version"], _numbered(chosen), list(absent.values()))
 
 
-async def _only_model(url: str) -> str:
+async def only_model(url: str) -> str:
+    """The only model of the gateway at ``url``; raises :class:`CompareError` where there are more.
+
+    Raises :class:`GatewayError` where the gateway does not answer.
+    """
     names = [entry["name"] for entry in (await client.get(url, "/v1/models"))["models"]]
     if len(names) != 1:
         raise CompareError(f"say which with --model; there is: {', '.join(names) or 'none'}")

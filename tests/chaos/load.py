@@ -13,6 +13,7 @@ from typing import Self
 import msgspec
 
 from loadtests.bench.cores import on_core
+from loadtests.compare.stage import two_cores
 from serving.launch.environment import python_path
 from tests.chaos.plan import Plan, Record
 
@@ -85,10 +86,7 @@ async def drive(plan: Plan, core: int | None = None) -> list[Record]:
 
 def cores() -> tuple[int, int] | tuple[None, None]:
     """A core for the gateway and one for its clients, or None where there are no two."""
-    if not hasattr(os, "sched_getaffinity") or len(os.sched_getaffinity(0)) < 2:
-        return None, None
-    ours = sorted(os.sched_getaffinity(0))
-    return ours[0], ours[1]
+    return two_cores() or (None, None)
 
 
 def pinned(core: int | None) -> contextlib.AbstractContextManager[None]:

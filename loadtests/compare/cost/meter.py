@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from scipy import stats
-
 from loadtests.compare.cost.processes import Family
 from loadtests.compare.errors import CompareError
 from loadtests.compare.results import Figure, Usage, figure_id
+from loadtests.compare.statistics import amounts_interval
 
 _UNIT = "s / 1,000"
-_CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +72,7 @@ def usage(
     """
     totals = [total for spent in rounds if (total := spent.total) is not None]
     servers = {name: None for spent in rounds for name in spent.cpu_s}
-    low, high = interval(totals)
+    low, high = amounts_interval(totals)
     cpu = Figure(
         id=figure_id("cost", subject, "cpu_per_1000"),
         what=f"CPU time of 1,000 predictions, {subject}",
@@ -97,18 +94,6 @@ def usage(
         by_server=by_server,
         price=None if price is None else _price(subject, cpu, price),
     )
-
-
-def interval(values: Sequence[float]) -> tuple[float | None, float | None]:
-    """The 95 % confidence interval (Student's t) of the mean of amounts that are never negative.
-
-    (None, None) of fewer than two values.
-    """
-    if len(values) < 2:
-        return None, None
-    mean, error = statistics.fmean(values), statistics.stdev(values) / math.sqrt(len(values))
-    half = float(stats.t.ppf((1 + _CONFIDENCE) / 2, len(values) - 1)) * error
-    return max(0.0, mean - half), mean + half
 
 
 def _price(subject: str, cpu: Figure, price: float) -> Figure:

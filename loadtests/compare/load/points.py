@@ -8,11 +8,11 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 from gateway.routing.agreement import wilson
 from loadtests.compare.load.plan import Outcome
 from loadtests.compare.results import Figure, Point, Round, Shape, figure_id
+from loadtests.compare.statistics import amounts_interval
 
 #: The percentiles that are shown, by their names in a :class:`Round`.
 _SHARES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p999": 0.999}
@@ -21,7 +21,6 @@ _WORDS = {"p50": "p50", "p90": "p90", "p99": "p99", "p999": "p99.9"}
 _CURVE = np.concatenate([np.linspace(0, 0.9, 40, endpoint=False), 1 - 10 ** -np.linspace(1, 4, 79)])
 #: A driver that uses this much of its core was the limit.
 _LIMIT = 0.9
-_CONFIDENCE = 0.95
 
 
 def to_round(outcome: Outcome) -> Round:
@@ -77,7 +76,7 @@ def point(
 
     def figure(measure: str, what: str, unit: str, values: Sequence[float | None]) -> Figure:
         known = [value for value in values if value is not None]
-        low, high = interval(known)
+        low, high = amounts_interval(known)
         missing = len(values) - len(known)
         return Figure(
             id=figure_id("speed", shape, load, f"n{rows}", subject, measure),
@@ -113,18 +112,6 @@ def point(
         curve=_curve(latencies_per_round),
         driver_limited=statistics.median(r.driver_busy for r in rounds) >= _LIMIT,
     )
-
-
-def interval(values: Sequence[float]) -> tuple[float, float] | tuple[None, None]:
-    """The 95 % confidence interval of the mean of quantities that cannot be negative.
-
-    Student's t; of fewer than two values there is none.
-    """
-    if len(values) < 2:
-        return None, None
-    mean, error = statistics.fmean(values), statistics.stdev(values) / len(values) ** 0.5
-    reach = float(stats.t.ppf((1 + _CONFIDENCE) / 2, len(values) - 1)) * error
-    return max(mean - reach, 0.0), mean + reach
 
 
 def _error_share(id_: str, what: str, stand_in: str | None, rounds: Sequence[Round]) -> Figure:

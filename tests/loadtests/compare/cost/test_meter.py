@@ -3,8 +3,9 @@ from __future__ import annotations
 import psutil
 import pytest
 
-from loadtests.compare.cost.meter import Meter, Spent, interval, usage
+from loadtests.compare.cost.meter import Meter, Spent, usage
 from loadtests.compare.cost.processes import Family
+from loadtests.compare.statistics import amounts_interval
 from tests.loadtests.compare.cost.conftest import MakePuppet, Puppet
 
 
@@ -74,10 +75,10 @@ def test_rounds_that_cannot_be_read_are_left_out() -> None:
 
 
 def test_intervals() -> None:
-    assert interval([]) == (None, None)
-    assert interval([1.0]) == (None, None)
-    assert interval([1.0, 1.0]) == (1.0, 1.0)
-    low, high = interval([0.1, 1.0])
+    assert amounts_interval([]) == (None, None)
+    assert amounts_interval([1.0]) == (None, None)
+    assert amounts_interval([1.0, 1.0]) == (1.0, 1.0)
+    low, high = amounts_interval([0.1, 1.0])
     assert low == 0  # no time is negative
     assert high is not None
     assert high > 1

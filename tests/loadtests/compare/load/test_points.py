@@ -6,8 +6,9 @@ import pytest
 
 from gateway.routing.agreement import wilson
 from loadtests.compare.load.plan import Outcome
-from loadtests.compare.load.points import interval, percentiles, point, to_round
+from loadtests.compare.load.points import percentiles, point, to_round
 from loadtests.compare.results import Round
+from loadtests.compare.statistics import amounts_interval
 
 
 def outcome(latencies: list[float], errors: dict[str, int] | None = None) -> Outcome:
@@ -44,12 +45,12 @@ def test_round_without_an_answer() -> None:
 
 def test_interval() -> None:
     # Student's t of 2 degrees of freedom: 4.302653; the standard error of 1, 2, 3 is 1/√3.
-    low, high = interval([1.0, 2.0, 3.0])
+    low, high = amounts_interval([1.0, 2.0, 3.0])
     assert low == 0.0  # below nothing there is nothing; the formula gives -0.48
     assert high == pytest.approx(2 + 4.302653 / 3**0.5)
-    assert interval([10.0, 12.0]) == pytest.approx((0.0, 11 + 12.706205))
-    assert interval([5.0, 5.0]) == (5.0, 5.0)
-    assert interval([5.0]) == (None, None)
+    assert amounts_interval([10.0, 12.0]) == pytest.approx((0.0, 11 + 12.706205))
+    assert amounts_interval([5.0, 5.0]) == (5.0, 5.0)
+    assert amounts_interval([5.0]) == (None, None)
 
 
 def rounds(*all_of_them: list[float], errors: dict[str, int] | None = None) -> list[Round]:
@@ -71,7 +72,7 @@ def test_point() -> None:
     )
     assert found.p50.id == "speed.open.r500.n1.onnx-pytorch.p50"
     assert found.p50.value == 3.0
-    assert (found.p50.low, found.p50.high) == interval([2.0, 3.0, 9.0])
+    assert (found.p50.low, found.p50.high) == amounts_interval([2.0, 3.0, 9.0])
     assert found.p50.unit == "ms"
     assert found.p50.what == "p50 latency of onnx/pytorch, open loop, 500 requests/s"
     assert found.p999.value == 5.0
