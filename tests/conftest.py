@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import socket
+import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -125,13 +127,32 @@ _PROGRAMS = {
 }
 
 
+#: Each fails unless the engine, or Compose, is there.
+_DOCKER = (["docker", "version"], ["docker", "compose", "version"])
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip what needs a program where there is none; on CI that is a failure."""
-    for program, message in _PROGRAMS.items():
-        if item.get_closest_marker(program) and shutil.which(program) is None:
-            if os.environ.get("CI"):
-                pytest.fail(message)
-            pytest.skip(message)
+    missing = [
+        message
+        for program, message in _PROGRAMS.items()
+        if item.get_closest_marker(program) and shutil.which(program) is None
+    ]
+    if item.get_closest_marker("docker") and not _docker_answers():
+        missing.append("containers need a Docker engine with Compose, and none answers")
+    if missing and os.environ.get("CI"):
+        pytest.fail(missing[0])
+    if missing:
+        pytest.skip(missing[0])
+
+
+@cache
+def _docker_answers() -> bool:
+    """Whether there are a Docker engine and its Compose plugin."""
+    return shutil.which("docker") is not None and all(
+        subprocess.run(command, capture_output=True, check=False, timeout=30).returncode == 0
+        for command in _DOCKER
+    )
 
 
 @pytest.fixture

@@ -1,0 +1,153 @@
+"""Everything up in a real engine: it answers, it is confined, and it comes back when killed."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Callable
+from typing import Any
+
+import docker
+import pytest
+import requests
+
+from serving.launch.ports import free_port
+from tests.compose.composition import Composition, health, kill
+from tests.compose.load import Load
+from tests.conftest import ROOT, TALK
+from tests.test_quickstart import block
+
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(1800)]
+
+SERVICES = ("gateway", "torchserve", "tfserving")
+#: Seconds a killed server may take until it answers again.
+BACK_S = 90
+
+
+def wait_for(what: Callable[[], bool], within: float) -> None:
+    deadline = time.monotonic() + within
+    while not what():
+        assert time.monotonic() < deadline, f"not within {within} s"
+        time.sleep(0.5)
+
+
+def inside(container: Any, *command: str) -> tuple[int, str]:
+    """Exit status and output of a command run in the container, as its own user."""
+    status, output = container.exec_run(list(command))
+    return status, output.decode()
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_each_service_is_healthy(composition: Composition, service: str) -> None:
+    assert health(composition.container(service)) == "healthy"
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["backend=onnx&lineage=pytorch", "backend=torchserve", "backend=tfserving"],
+)
+def test_the_readme_is_answered(composition: Composition, query: str) -> None:
+    answered = subprocess.run(
+        ["bash", "-c", block("curl", query)],
+        env=os.environ | {"PORT": composition.variables["PORT"]},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert '"predictions":[{"weight_change":' in answered.stdout, answered.stdout
+
+
+def test_the_backends_say_what_they_are(composition: Composition) -> None:
+    report = requests.get(f"{composition.url}/v1/backends", timeout=10).json()["backends"]
+    states = {one["name"]: (one["state"], one["stand_in"]) for one in report}
+    assert states == {
+        "onnx": ("ready", None),
+        "torchserve": ("ready", None),
+        "tfserving": ("ready", "tensorflow-serving"),
+    }
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_each_container_is_confined(composition: Composition, service: str) -> None:
+    container = composition.container(service)
+    assert inside(container, "id", "-u") == (0, "65532\n")
+    status, output = inside(container, "touch", "/opt/mine")
+    assert (status, "Read-only file system" in output) == (1, True), output
+    status, output = inside(container, "touch", "/models/weight-change/mine")
+    assert (status, "Read-only file system" in output) == (1, True), output
+    assert inside(container, "touch", "/tmp/mine")[0] == 0
+    status, output = inside(
+        container, "grep", "-E", "^(CapEff|CapBnd|NoNewPrivs)", "/proc/1/status"
+    )
+    found = dict(line.split(":\t") for line in output.splitlines())
+    assert found == {"CapEff": "0" * 16, "CapBnd": "0" * 16, "NoNewPrivs": "1"}
+
+
+@pytest.mark.parametrize("service", ["torchserve", "tfserving"])
+def test_a_backend_is_on_the_internal_network_alone(composition: Composition, service: str) -> None:
+    container = composition.container(service)
+    settings = container.attrs["NetworkSettings"]
+    assert not any(settings["Ports"].values())
+    (name,) = settings["Networks"]
+    assert docker.from_env().networks.get(name).attrs["Internal"]
+    # It reaches the gateway on the internal network, and nothing beyond it.
+    gateway = composition.container("gateway").attrs["NetworkSettings"]["Networks"]
+    assert len(gateway) == 2
+    for network, one in gateway.items():
+        script = f"exec 3<>/dev/tcp/{one['IPAddress']}/8000"
+        status, _ = inside(container, "timeout", "3", "bash", "-c", script)
+        assert (status == 0) == (network == name), network
+
+
+@pytest.mark.parametrize("service", ["torchserve", "tfserving"])
+def test_a_killed_backend_comes_back_under_load(composition: Composition, service: str) -> None:
+    container = composition.container(service)
+    before = container.attrs["RestartCount"]
+    with (
+        Load(composition.url, "onnx", TALK) as other,
+        Load(composition.url, service, TALK) as own,
+    ):
+        wait_for(lambda: own.outcomes["200"] > 10, 30)
+        kill(container)
+        wait_for(lambda: own.outcomes.total() > own.outcomes["200"], 30)
+
+        def restarted() -> bool:
+            return health(container) == "healthy" and container.attrs["RestartCount"] == before + 1
+
+        wait_for(restarted, BACK_S)
+        wait_for(lambda: composition.predict(TALK, backend=service).status_code == 200, 30)
+        answered = own.outcomes["200"]
+        wait_for(lambda: own.outcomes["200"] > answered + 10, 30)
+    assert set(other.outcomes) == {"200"}
+    assert set(own.outcomes) <= {"200", "502", "503", "504"}
+    assert own.longest < 15
+
+
+def test_the_gateway_comes_back_when_it_is_killed(composition: Composition) -> None:
+    container = composition.container("gateway")
+    before = container.attrs["RestartCount"]
+    kill(container)
+
+    def restarted() -> bool:
+        return health(container) == "healthy" and container.attrs["RestartCount"] == before + 1
+
+    wait_for(restarted, BACK_S)
+    assert composition.predict(TALK, backend="onnx").status_code == 200
+
+
+def test_a_changed_source_is_followed_in_development(composition: Composition) -> None:
+    files = ("compose.yaml", "compose/dev.yaml")
+    project = f"{composition.project}-dev"
+    copied = Composition(project, files, composition.variables | {"PORT": str(free_port())})
+    try:
+        copied.run("up", "--detach", "--build", "--wait", "--no-deps", "gateway", within=600)
+        gateway = copied.container("gateway")
+        assert "watchfiles" in " ".join(gateway.attrs["Config"]["Entrypoint"])
+        started = gateway.logs().decode().count("listening on")
+        os.utime(ROOT / "gateway" / "__init__.py")
+        wait_for(lambda: gateway.logs().decode().count("listening on") > started, 30)
+        wait_for(lambda: health(gateway) == "healthy", 30)
+    finally:
+        copied.run("down", "--volumes", "--timeout", "10")
+    assert copied.leftovers() == []
