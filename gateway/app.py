@@ -13,7 +13,7 @@ from gateway.api import compare, health, models, openapi, predict, routing
 from gateway.api.admission import count_ended
 from gateway.api.connection import Door
 from gateway.api.drain import DRAIN, Drain
-from gateway.api.envelope import ENVELOPE, Envelope, middleware
+from gateway.api.envelope import ALIASES, ENVELOPE, Envelope, middleware
 from gateway.api.guard import GUARD, Guard, follow_keys, open_ring
 from gateway.api.guarded import GuardedDoor
 from gateway.api.runner import NoDoor, Runner
@@ -37,7 +37,7 @@ _DOORS = [
 ]
 _HEALTH = [
     web.get("/healthz", health.healthz),
-    web.get("/readyz", health.readyz),
+    web.get(health.READY_PATH, health.readyz),
 ]
 _MANAGEMENT = [
     web.get("/v1/backends", health.backends),
@@ -47,6 +47,12 @@ _MANAGEMENT = [
     web.put("/v1/routing/{model}", routing.replace),
     web.post("/v1/routing/{model}/shift", routing.move),
 ]
+
+#: The doors that settings give a second path, by their first.
+_SECOND = {
+    predict.PATH: lambda path: web.post(path, predict.predict),
+    health.READY_PATH: lambda path: web.get(path, health.readyz),
+}
 
 
 def create_app(
@@ -60,6 +66,7 @@ def create_app(
     if settings.management_port and settings.management_port == settings.port:
         raise ConfigError("management_port: it must be another than port")
     app = _application(settings)
+    app[ALIASES] = aliases = _aliases(settings)
     app[GUARD] = Guard(open_ring(settings))
     app[DRAIN] = Drain()
     app[ROUTER] = open_router(settings, backends)
@@ -69,6 +76,8 @@ def create_app(
     app.add_routes([*_DOORS, *_HEALTH])
     if not settings.management_port:
         app.add_routes(_MANAGEMENT)
+    for path, door in aliases.items():
+        app.add_routes([_SECOND[door](path)])
     app.cleanup_ctx.append(_lifespan)
     app.cleanup_ctx.append(follow_keys)
     return app
@@ -103,6 +112,24 @@ async def start(app: web.Application, host: str, port: int) -> Runner:
 
 def _application(settings: Settings) -> web.Application:
     return web.Application(middlewares=[middleware], client_max_size=settings.max_body_bytes)
+
+
+def _aliases(settings: Settings) -> Mapping[str, str]:
+    """Second paths and the doors they lead to; raises :class:`ConfigError` where one is taken."""
+    taken = {route.path for route in [*_DOORS, *_HEALTH, *_MANAGEMENT]}
+    asked = {
+        "predict_route": (settings.predict_route, predict.PATH),
+        "health_route": (settings.health_route, health.READY_PATH),
+    }
+    aliases: dict[str, str] = {}
+    for name, (path, door) in asked.items():
+        if not path or path == door:
+            continue
+        if path in taken:
+            raise ConfigError(f"{name}: {path} is taken; it must be a path of its own")
+        taken.add(path)
+        aliases[path] = door
+    return aliases
 
 
 def _management(app: web.Application) -> web.Application:

@@ -1,8 +1,8 @@
 """Every setting, declared once with its name, default and help.
 
 A setting is read from, strongest first: the command line, ``GATEWAY_<NAME>`` in the environment,
-``gateway.yaml`` (or the file ``GATEWAY_CONFIG`` names), the default. ``PORT`` counts as
-``GATEWAY_PORT`` where that is not set, because platforms name the port so.
+``gateway.yaml`` (or the file ``GATEWAY_CONFIG`` names), the default. Some platforms have names of
+their own for a few of them, see ``PLATFORM_VARIABLES``.
 """
 
 from __future__ import annotations
@@ -22,6 +22,16 @@ from gateway.errors import ConfigError
 DEFAULT_FILE = "gateway.yaml"
 _PREFIX = "GATEWAY_"
 
+#: What platforms call a setting; ``GATEWAY_<NAME>`` is stronger. PORT is Heroku's, Cloud Run's and
+#: many others'; the rest is Vertex AI's contract for containers,
+#: https://cloud.google.com/vertex-ai/docs/predictions/custom-container-requirements.
+PLATFORM_VARIABLES = {
+    "PORT": "port",
+    "AIP_HTTP_PORT": "port",
+    "AIP_HEALTH_ROUTE": "health_route",
+    "AIP_PREDICT_ROUTE": "predict_route",
+}
+
 Count = Annotated[int, Meta(ge=1)]
 Seconds = Annotated[float, Meta(gt=0)]
 
@@ -35,6 +45,20 @@ class Settings(
     port: Annotated[
         int, Meta(ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
     ] = 8000
+    predict_route: Annotated[
+        str,
+        Meta(
+            pattern=r"^(/[^{}?#\s]+)?$",
+            description="Second path of /v1/predict, where a platform asks for one: /invocations.",
+        ),
+    ] = ""
+    health_route: Annotated[
+        str,
+        Meta(
+            pattern=r"^(/[^{}?#\s]+)?$",
+            description="Second path of /readyz, where a platform asks for one: /ping.",
+        ),
+    ] = ""
     workers: Annotated[
         Count,
         Meta(description="Processes that serve on the same port, each with its own sessions."),
@@ -225,8 +249,9 @@ def load(
     path = file or (Path(environ["GATEWAY_CONFIG"]) if environ.get("GATEWAY_CONFIG") else None)
     values = _read(path or Path(DEFAULT_FILE), required=path is not None)
     sources = dict.fromkeys(values, str(path or DEFAULT_FILE))
-    if environ.get("PORT"):
-        values["port"], sources["port"] = environ["PORT"], "PORT"
+    for variable, name in PLATFORM_VARIABLES.items():
+        if environ.get(variable):
+            values[name], sources[name] = environ[variable], variable
     known = {entry.name for entry in msgspec.structs.fields(Settings)}
     for name in known:
         variable = _PREFIX + name.upper()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
@@ -41,6 +41,7 @@ async def middleware(request: web.Request, handler: Handler) -> web.StreamRespon
     resource = request.match_info.route.resource
     # The route's pattern, never the raw path: labels must stay few.
     door = resource.canonical if resource is not None else ""
+    door = request.app[ALIASES].get(door, door)
     envelope = request.app[ENVELOPE]
     visit = request[VISIT] = Visit(request, door)
     try:
@@ -218,6 +219,7 @@ class Envelope:
         )
 
 
-#: Where a request keeps its visit, and the application its envelope.
+#: Where a request keeps its visit, and the application its envelope and its doors' other paths.
 VISIT = web.RequestKey("visit", Visit)
 ENVELOPE = web.AppKey("envelope", Envelope)
+ALIASES = web.AppKey("aliases", Mapping[str, str])

@@ -12,6 +12,8 @@ from gateway.api.state import ROUTER, json_response
 from gateway.metrics import METRICS_CONTENT_TYPE
 from gateway.routing.router import Router
 
+READY_PATH = "/readyz"
+
 
 async def healthz(request: web.Request) -> web.Response:
     """Liveness: the process answers. Says nothing about models or backends."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,7 +36,7 @@ class Composition:
         done: subprocess.CompletedProcess[str] = subprocess.run(
             ["docker", "compose", "--project-name", self.project, *files, *arguments],
             cwd=ROOT,
-            env=_environment() | BUILT | self.variables,
+            env=environment() | BUILT | self.variables,
             capture_output=True,
             text=True,
             timeout=within,
@@ -73,10 +74,18 @@ class Composition:
         return [*self.containers(), *(one for kind in others for one in kind.list(filters=mine))]
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     """This process's own, without variables that would change the composition."""
     taken = ("COMPOSE_", "GATEWAY_", "TORCHSERVE_", "TFSERVING_", "PORT", "MODELS")
     return {name: value for name, value in os.environ.items() if not name.startswith(taken)}
+
+
+def wait_for(what: Callable[[], bool], within: float) -> None:
+    """Return once it is so; the test fails where it is not within so many seconds."""
+    deadline = time.monotonic() + within
+    while not what():
+        assert time.monotonic() < deadline, f"not within {within} s"
+        time.sleep(0.5)
 
 
 def health(container: Any) -> str:

@@ -20,6 +20,8 @@ class Load:
         self._threads = [threading.Thread(target=self._ask) for _ in range(clients)]
         #: HTTP statuses and the names of exceptions.
         self.outcomes: Counter[str] = Counter()
+        #: The model's version that gave each good answer, in order.
+        self.versions: list[str] = []
         #: Seconds of the longest request.
         self.longest = 0.0
 
@@ -44,6 +46,8 @@ class Load:
                 try:
                     answer = session.post(self._url, json=self._body, timeout=30)
                     outcome = str(answer.status_code)
+                    if answer.ok:
+                        self.versions.append(answer.json()["version"])
                     self.longest = max(self.longest, answer.elapsed.total_seconds())
                 except requests.RequestException as failure:
                     outcome = type(failure).__name__

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import time
-from collections.abc import Callable
 from typing import Any
 
 import docker
@@ -13,7 +11,7 @@ import pytest
 import requests
 
 from serving.launch.ports import free_port
-from tests.compose.composition import Composition, health, kill
+from tests.compose.composition import Composition, health, kill, wait_for
 from tests.compose.load import Load
 from tests.conftest import ROOT, TALK
 from tests.test_quickstart import block
@@ -23,13 +21,6 @@ pytestmark = [pytest.mark.docker, pytest.mark.timeout(1800)]
 SERVICES = ("gateway", "torchserve", "tfserving")
 #: Seconds a killed server may take until it answers again.
 BACK_S = 90
-
-
-def wait_for(what: Callable[[], bool], within: float) -> None:
-    deadline = time.monotonic() + within
-    while not what():
-        assert time.monotonic() < deadline, f"not within {within} s"
-        time.sleep(0.5)
 
 
 def inside(container: Any, *command: str) -> tuple[int, str]:
