@@ -64,7 +64,7 @@ def compare(
     ] = None,
     build: Annotated[
         list[str] | None,
-        typer.Option(help="The folder an image is built from, to be timed: torchserve=compose/ts."),
+        typer.Option(help="An image's Dockerfile, to be built here and timed: torchserve=FILE."),
     ] = None,
     price: Annotated[
         float | None, typer.Option(min=0, help="Price of one core for an hour.")
@@ -114,7 +114,7 @@ def compare(
             direct=direct,
             cold_starts=cold_starts,
             images=_named("--image", image),
-            builds={name: Path(folder) for name, folder in _named("--build", build).items()},
+            builds={name: Path(file) for name, file in _named("--build", build).items()},
             price=price,
             locust_s=locust,
             seed=seed,

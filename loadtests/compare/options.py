@@ -21,9 +21,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     and at ``rates`` requests per second; where no rates are given they are :data:`SHARES` of what
     the slowest subject can do, and more for those that can do more. ``direct`` asks the servers
     themselves, too. ``cold_starts`` is how often each server is started to be timed, 0 for not at
-    all. ``images`` are the servers' container images by the server's name, ``builds`` the folders
-    they are built from, to be timed. ``price`` is that of one core for an hour. ``locust_s`` is the
-    length of a run of Locust per backend, 0 for none.
+    all. ``images`` are the servers' container images by the server's name, ``builds`` the
+    Dockerfiles they are built from, to be timed. ``price`` is that of one core for an hour.
+    ``locust_s`` is the length of a run of Locust per backend, 0 for none.
     """
 
     model: str | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -36,14 +37,14 @@ def sizes(images: Iterable[str], connect: Connect = connect) -> dict[str, Figure
     return {image: _inspect(engine, image) for image in images}
 
 
-def build(
-    image: str, context: Path, dockerfile: str = "Dockerfile", connect: Connect = connect
-) -> tuple[Figure, Figure]:
+def build(image: str, source: Path, connect: Connect = connect) -> tuple[Figure, Figure]:
     """Build and tag an image with no layer kept from before: its size, and the seconds it took.
 
-    ``dockerfile`` is a path in ``context``. The images it starts from may be here already. None
-    and the engine's words where it cannot be built.
+    ``source`` is a Dockerfile whose context is the working folder, or a folder with both. The
+    images it starts from may be here already. ``BUILD_NETWORK`` and ``TORCH_INDEX`` mean what
+    ``.env.example`` says. None and the engine's words where it cannot be built.
     """
+    context, dockerfile = (source, "Dockerfile") if source.is_dir() else (Path(), str(source))
     seconds: float | None = None
     try:
         engine = connect()
@@ -53,6 +54,8 @@ def build(
                 path=str(context),
                 dockerfile=dockerfile,
                 tag=image,
+                network_mode=os.environ.get("BUILD_NETWORK", "default"),
+                buildargs={"PIP_EXTRA_INDEX_URL": os.environ.get("TORCH_INDEX", "")},
                 nocache=True,
                 rm=True,
                 forcerm=True,

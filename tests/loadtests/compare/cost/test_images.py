@@ -49,16 +49,24 @@ def test_sizes() -> None:
     )
 
 
-def test_a_build_keeps_no_layer(tmp_path: Path) -> None:
+def test_a_build_keeps_no_layer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BUILD_NETWORK", "host")
     engine = FakeEngine({})
-    size, seconds = build("gateway", tmp_path, "compose/Dockerfile", lambda: engine)
+    size, seconds = build("gateway", tmp_path, lambda: engine)
     assert engine.built["nocache"] is True
-    assert engine.built["path"] == str(tmp_path)
-    assert engine.built["dockerfile"] == "compose/Dockerfile"
+    assert (engine.built["path"], engine.built["dockerfile"]) == (str(tmp_path), "Dockerfile")
+    assert engine.built["network_mode"] == "host"
     assert size.value == 7
     assert seconds.value is not None
     assert seconds.unit == "s"
     assert size.id != seconds.id
+
+
+def test_a_dockerfile_is_built_in_the_working_folder(tmp_path: Path) -> None:
+    engine = FakeEngine({})
+    build("gateway", tmp_path / "gateway.Dockerfile", lambda: engine)
+    assert engine.built["path"] == "."
+    assert engine.built["dockerfile"] == str(tmp_path / "gateway.Dockerfile")
 
 
 def test_a_build_that_fails_says_why(tmp_path: Path) -> None:
