@@ -34,9 +34,10 @@ compare: $(VENV)/.compare
 bench: $(VENV)/.bench
 	$(BIN)/python -m loadtests.bench $(BENCH)
 
-# Makes the example's model folder anew: data, two trainings, exports, archive, card.
+# Makes the examples' model folders anew: data, trainings, exports, archives, cards.
 build: $(VENV)/.all
 	$(BIN)/python -m serving build weight-change
+	$(BIN)/python -m serving build digit-three
 
 # Asks an advisory service for the packages that `pip install .` brings; needs it to be reachable.
 audit:

@@ -131,6 +131,13 @@ class Settings(
         Count, Meta(description="Largest request body in bytes; larger ones get 413.")
     ] = 8 * 1024 * 1024
     max_instances: Annotated[Count, Meta(description="Most rows of one request.")] = 10_000
+    max_image_pixels: Annotated[
+        Count,
+        Meta(
+            description="Most pixels that the pictures of one request may have together, before "
+            "they are resized or after, whichever is more."
+        ),
+    ] = 16 * 1024 * 1024
     max_client_connections: Annotated[
         Count,
         Meta(

@@ -39,10 +39,12 @@ MAX_SENT_CHARS = 80
 
 #: Why a field does not fit: it is missing, or not one of the model's; it is of another JSON type;
 #: its dtype cannot carry it; it is no known category; it lies outside the training range, where
-#: the model refuses that; a tensor of another shape; no Unicode text; too many rows, or none.
+#: the model refuses that; a tensor of another shape; no Unicode text; too many rows, or none; no
+#: picture, or one that is too large.
 Misfit = Literal[
-    "missing", "unknown-field", "type", "dtype", "category", "range", "shape", "text", "rows"
-]
+    "missing", "unknown-field", "type", "dtype", "category", "range", "shape", "text", "rows",
+    "image",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

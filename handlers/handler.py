@@ -28,8 +28,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from gateway.errors import InvalidInput, InvalidRequest
 from gateway.models.graph import Graph
+from gateway.models.labels import Labels
 from gateway.models.manifest import Manifest
-from gateway.models.rows import Rows, join
+from gateway.models.rows import Array, Rows, join
 from gateway.models.validator import Validator
 from handlers.request_body import read_rows
 
@@ -51,6 +52,7 @@ class ModelFolderHandler:
         packed = context.manifest["model"]
         self._manifest = Manifest.load(folder)
         self._validator = Validator(self._manifest)
+        self._labels = Labels(self._manifest)
         self._preprocess = Graph(folder / "preprocess.onnx", threads=1)
         self._preprocess.check_inputs({feature.name for feature in self._manifest.features})
         self._net = _network(folder / packed["modelFile"])
@@ -94,10 +96,12 @@ class ModelFolderHandler:
             results = self._net(*tensors)
         if isinstance(results, torch.Tensor):
             results = (results,)
-        columns: dict[str, list[Any]] = {}
+        arrays: dict[str, Array] = {}
         for output, result in zip(self._manifest.outputs, results, strict=True):
             sizes = [-1 if size is None else size for size in output.shape]
-            columns[output.name] = result.reshape(rows.count, *sizes).tolist()
+            arrays[output.name] = result.reshape(rows.count, *sizes).numpy()
+        columns = {name: array.tolist() for name, array in arrays.items()}
+        columns |= self._labels.columns(arrays)
         return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 

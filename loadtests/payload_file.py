@@ -22,9 +22,10 @@ _TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no"
 def from_file(path: Path, manifest: Manifest) -> list[dict[str, Any]]:
     """The payloads in a file that ends in ``.csv``, ``.json``, ``.jsonl`` or ``.ndjson``.
 
-    CSV has the features' names in its first line, and a tensor as JSON. JSON is a list of objects,
-    one object, or ``{"instances": […]}``; JSON Lines has an object a line. Columns and keys that
-    are no feature are left out, so that a table may also hold what the model is to predict.
+    CSV has the features' names in its first line, a tensor as JSON and a picture as base64. JSON is
+    a list of objects, one object, or ``{"instances": […]}``; JSON Lines has an object a line.
+    Columns and keys that are no feature are left out, so that a table may also hold what the model
+    is to predict.
     Raises :class:`CompareError` naming line and field.
     """
     read = _READERS.get(path.suffix.lower())
@@ -105,6 +106,7 @@ _CELLS: dict[str, Callable[[str], Any]] = {
     "boolean": lambda text: _TRUTH[text.lower()],
     "string": str,
     "tensor": json.loads,
+    "image": str,
 }
 
 

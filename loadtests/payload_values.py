@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import math
 from collections.abc import Sequence
+from io import BytesIO
 from typing import Any
 
 import msgspec
@@ -22,6 +24,8 @@ _PLAIN = (-1.0, 1.0)
 _BEYOND = 0.01
 #: Drawn numbers have this many digits after the first of their range, so that they can be read.
 _DIGITS = 5
+#: Patches a side of a drawn picture.
+_PATCHES = 8
 
 
 class Choices:
@@ -106,6 +110,35 @@ class Numbers:
         return np.full(self.shape, value, dtype=None if self.whole else np.float64).tolist()
 
 
+class Pictures(Choices):
+    """An image: grey, black, white, or drawn as patches that run into each other.
+
+    ``shape`` is its height and width.
+    """
+
+    def __init__(self, feature: Feature) -> None:
+        self._mode = feature.mode or "RGB"
+        self.shape = feature.size or (1, 1)
+        self.options = [self._plain(value) for value in (128, 0, 255)]
+        self.middle, *self.edges = self.options
+
+    def draw(self, random: np.random.Generator) -> str:
+        """A PNG in base64, as JSON spells it."""
+        shape = (_PATCHES, _PATCHES) if self._mode == "L" else (_PATCHES, _PATCHES, 3)
+        return self._encoded(random.integers(0, 256, shape, np.uint8))
+
+    def _plain(self, value: int) -> str:
+        return self._encoded(np.full((1, 1) if self._mode == "L" else (1, 1, 3), value, np.uint8))
+
+    def _encoded(self, pixels: Array) -> str:
+        from PIL import Image
+
+        file = BytesIO()
+        height, width = self.shape
+        Image.fromarray(pixels).resize((width, height), Image.Resampling.BILINEAR).save(file, "PNG")
+        return base64.b64encode(file.getvalue()).decode()
+
+
 def kinds(manifest: Manifest) -> dict[str, Choices | Numbers]:
     """What each feature may be, in the manifest's order."""
     outside = manifest.out_of_range == "warn"
@@ -114,6 +147,8 @@ def kinds(manifest: Manifest) -> dict[str, Choices | Numbers]:
 
 
 def _kind(feature: Feature, example: Any, outside: bool) -> Choices | Numbers:
+    if feature.type == "image":
+        return Pictures(feature)
     row: Any = np.array(example)
     if feature.type == "tensor":
         row = to_array(feature, [msgspec.convert(example, json_type(feature))])[0]

@@ -6,6 +6,7 @@ but those of :func:`bad` are taken by the model's validator; none needs to know 
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 from collections.abc import Iterable, Sequence
@@ -127,3 +128,10 @@ def _misfits(feature: Feature, good: Any, out_of_range: str) -> Iterable[tuple[s
             yield "outside the range", json.dumps(math.ceil(feature.range[1]) + 1)
     if feature.type == "tensor" and feature.shape and feature.element != "string":
         yield "no base64", '{"b64": "!"}'
+    if feature.type == "image":
+        picture = base64.b64decode(good["b64"] if isinstance(good, dict) else good)
+        for fault, content in (
+            ("no picture", b"no picture"),
+            ("half a picture", picture[: len(picture) // 2]),
+        ):
+            yield fault, json.dumps(base64.b64encode(content).decode())

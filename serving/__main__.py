@@ -9,8 +9,6 @@ import typer
 
 from serving.experiments.cli import app as experiments
 
-REPOSITORY = Path(__file__).with_name("repository")
-
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 app.add_typer(experiments, name="experiment")
 
@@ -19,19 +17,23 @@ app.add_typer(experiments, name="experiment")
 def build(
     model: Annotated[str, typer.Argument(help="The model to build, such as weight-change.")],
     out: Annotated[
-        Path, typer.Option(help="Model repository that gets the folder of the model.")
-    ] = REPOSITORY,
-    rows: Annotated[int, typer.Option(min=100, help="Generated rows to train on.")] = 40_000,
+        Path | None,
+        typer.Option(help="Model repository that gets the model's folder; else the one here."),
+    ] = None,
+    rows: Annotated[
+        int, typer.Option(min=100, help="Generated rows to train weight-change on.")
+    ] = 40_000,
     evaluate: Annotated[
-        Path | None, typer.Option(help="CSV of original rows to judge the networks by.")
+        Path | None, typer.Option(help="CSV of original rows to judge weight-change by.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of data and training.")] = 1,
 ) -> None:
-    """Generate data, train both networks, export, check and archive them."""
+    """Make a model's folder anew: data, training, export, checks, archive."""
     from serving.build import build_model
+    from serving.example import repository
 
     try:
-        build_model(model, out, rows, evaluate, seed)
+        build_model(model, out or repository(model), rows, evaluate, seed)
     except ModuleNotFoundError as error:
         typer.echo(
             f"{error.name} is not installed; building needs: pip install '.[train]'", err=True

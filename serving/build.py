@@ -6,7 +6,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,11 @@ def build_model(name: str, out: Path, rows: int, evaluate: Path | None, seed: in
         raise typer.BadParameter(f"no model {name!r}; there is: {', '.join(example.names())}")
     started = time.perf_counter()
     chosen = example.find(name)
+    if isinstance(chosen, example.Recipe):
+        if evaluate is not None:
+            raise typer.BadParameter(f"{name} is judged by its own data", param_hint="--evaluate")
+        _follow(chosen, name, out, seed, started)
+        return
     try:
         original = chosen.read_csv(evaluate) if evaluate is not None else None
     except (OSError, ValueError) as error:
@@ -53,6 +58,17 @@ def build_model(name: str, out: Path, rows: int, evaluate: Path | None, seed: in
         card = run_steps(chosen, Path(folder), rows, seed, original, console)
         install(Path(folder), out / name)
     _print_summary(console, card, time.perf_counter() - started)
+    console.print(f"written to {out / name}")
+
+
+def _follow(recipe: example.Recipe, name: str, out: Path, seed: int, started: float) -> None:
+    """Build by the model's own steps; see :func:`build_model`."""
+    console = Console()
+    with tempfile.TemporaryDirectory() as folder:
+        card = run_build(lambda: recipe.build(Path(folder), seed), console)
+        install(Path(folder), out / name)
+    console.print(f"{name} {card['version']}, built in {time.perf_counter() - started:.0f} s")
+    console.print(*recipe.summary(card))
     console.print(f"written to {out / name}")
 
 
@@ -66,13 +82,22 @@ def run_steps(
 ) -> dict[str, Any]:
     """Build into the empty `folder` with a progress bar; returns the card."""
     os.environ.update(TENSORFLOW)
+
+    def make() -> example.Steps:
+        from serving.steps import Build
+
+        return Build(chosen, folder, rows, seed, original)
+
+    return run_build(make, console)
+
+
+def run_build(make: Callable[[], example.Steps], console: Console) -> dict[str, Any]:
+    """Run a build's steps with a progress bar; returns the card. `make` loads the frameworks."""
     columns = (TextColumn("{task.description:<30}"), BarColumn(), TaskProgressColumn())
     with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
         task = progress.add_task("load the frameworks", total=None)
         with quiet_imports():
-            from serving.steps import Build
-
-        build = Build(chosen, folder, rows, seed, original)
+            build = make()
         progress.update(task, total=sum(share for _, share, _ in build.steps))
         done = 0.0
         for title, share, step in build.steps:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
+from rich.table import Table
 
 from gateway.models.manifest import Manifest
 from serving.dataset import Dataset, Floats
@@ -19,8 +20,15 @@ if TYPE_CHECKING:
 Tensor = npt.NDArray[np.float32]
 #: Called during a training with the part that is done, 0 to 1.
 Report = Callable[[float], None]
+Step = Callable[[Report], None]
 
-_EXAMPLES = {"weight-change": "serving.weight_change.example"}
+_EXAMPLES = {
+    "weight-change": "serving.weight_change.example",
+    "digit-three": "serving.digit_three.example",
+}
+_SERVING = Path(__file__).parent
+#: The repository that is served by default holds only the first model.
+_REPOSITORIES = {"weight-change": _SERVING / "repository"}
 
 
 class Example(Protocol):
@@ -77,12 +85,37 @@ class Example(Protocol):
         ...
 
 
+class Steps(Protocol):
+    """A build: each step's title, share of the time and call; ``card`` is there at the end."""
+
+    steps: list[tuple[str, float, Step]]
+    card: dict[str, Any]
+
+
+@runtime_checkable
+class Recipe(Protocol):
+    """An example that brings a build of its own, because its payload or its networks are others."""
+
+    def build(self, folder: Path, seed: int) -> Steps:
+        """The build of ``model.yaml`` and the version's folder into the empty `folder`."""
+        ...
+
+    def summary(self, card: dict[str, Any]) -> list[Table]:
+        """What came of it, for a terminal."""
+        ...
+
+
+def repository(name: str) -> Path:
+    """The model repository of this project that holds the model."""
+    return _REPOSITORIES.get(name, _SERVING / "examples")
+
+
 def names() -> list[str]:
     """The models that can be built."""
     return list(_EXAMPLES)
 
 
-def find(name: str) -> Example:
+def find(name: str) -> Example | Recipe:
     """The example of that name; raises KeyError where there is none."""
-    example: Example = importlib.import_module(_EXAMPLES[name]).EXAMPLE
+    example: Example | Recipe = importlib.import_module(_EXAMPLES[name]).EXAMPLE
     return example

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,7 @@ from gateway.models.manifest import MANIFEST_NAME
 from gateway.models.rows import Array
 from serving import layout, metrics
 from serving.dataset import Dataset
-from serving.example import Example, Report, Tensor
+from serving.example import Example, Report, Step, Tensor
 from serving.export import archive, check, keras_files
 from serving.export.card import write_card
 from serving.export.fuse import fuse
@@ -24,8 +23,6 @@ from serving.export.torch_onnx import torch_to_onnx
 #: Rows the networks have not seen: to judge them, and to compare exports with originals.
 HELD_OUT_ROWS = 10_000
 PARITY_ROWS = 2_000
-
-Step = Callable[[Report], None]
 
 
 class Build:

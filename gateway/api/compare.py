@@ -11,7 +11,8 @@ from aiohttp import web
 
 from gateway.api.comparison import Reply, comparison
 from gateway.api.envelope import VISIT, Envelope, Visit
-from gateway.api.intake import CONTENT_TYPE, Asked, Intake, check_content_type
+from gateway.api.intake import CONTENT_TYPE, Asked, Intake
+from gateway.api.media import check_content_type
 from gateway.api.state import query_parameters
 from gateway.backends.base import Target
 from gateway.errors import BackendError, BackendTimeout, BackendUnavailable, GatewayError
@@ -45,12 +46,13 @@ class CompareDoor(Intake):
         :class:`GatewayError` where none has, or where the request does not fit.
         """
         self._trace(visit)
-        self._select(request)  # what is wrong with the query is said before the body is read
-        check_content_type(request)
+        # What is wrong with the query is said before the body is read.
+        check_content_type(request, self._select(request)[0].model.manifest)
         body = await request.read()
         targets = self._select(request)
         visit.target = self._all_of(targets[0].model)
-        asked = self._validate(visit, targets, body)
+        check_content_type(request, targets[0].model.manifest)
+        asked = await self._validate_any(visit, targets, body)
         started = time.perf_counter()
         replies = await self._ask_all(asked)
         asked_s = time.perf_counter() - started

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
-
-from aiohttp import web
+from concurrent.futures import ThreadPoolExecutor
 
 from gateway.api.envelope import Visit
+from gateway.api.media import JSON, read_rows
 from gateway.backends.base import Call, Target
-from gateway.errors import InvalidInput, InvalidRequest, UnsupportedMediaType, shorten
+from gateway.errors import BackendTimeout, InvalidInput, InvalidRequest, shorten
+from gateway.models.graph import available_cpus
+from gateway.models.image import Slow
 from gateway.models.rows import Rows
+from gateway.models.validator import Validator
 from gateway.routing.router import Router
+from gateway.telemetry import ModelMetrics
 from gateway.tracing import passed_on
 
 #: A client's own limit in milliseconds; the setting ``request_timeout_s`` bounds it.
 TIMEOUT_HEADER = "X-Request-Timeout-Ms"
-CONTENT_TYPE = "application/json"
+CONTENT_TYPE = JSON
+#: Bodies with pictures that are longer are read on a thread whatever is in them.
+_QUICK_BYTES = 16 * 1024
+#: Large pictures are decoded here: not where backends compute, which should not wait for them.
+_decoders = ThreadPoolExecutor(available_cpus(), thread_name_prefix="decode")
 
 
 class Asked:
@@ -53,7 +62,6 @@ class Intake:
 
     def _validate(self, visit: Visit, targets: tuple[Target, ...], body: bytes) -> Asked:
         """Hold the body against the first target's manifest; raises :class:`InvalidRequest`."""
-        headers = visit.request.headers
         model = targets[0].model
         metrics = self._telemetry.for_model(model.name)
         started = time.perf_counter()
@@ -62,6 +70,37 @@ class Intake:
         except InvalidInput as error:
             metrics.misfits(error.errors)
             raise
+        return self._accept(visit, targets, rows, started, metrics)
+
+    async def _validate_any(self, visit: Visit, targets: tuple[Target, ...], body: bytes) -> Asked:
+        """The same for a body that may be a form or a picture, and may take a while to decode."""
+        if not targets[0].model.manifest.images:
+            return self._validate(visit, targets, body)
+        model = targets[0].model
+        metrics = self._telemetry.for_model(model.name)
+        sent = visit.request.headers.get("Content-Type", CONTENT_TYPE)
+        started = time.perf_counter()
+        try:
+            async with asyncio.timeout(self._router.settings.request_timeout_s):
+                rows = await _read(model.validator, sent, body)
+        except InvalidInput as error:
+            metrics.misfits(error.errors)
+            raise
+        except TimeoutError as error:
+            detail = "the deadline passed before the pictures were decoded"
+            raise BackendTimeout(targets[0].backend, detail) from error
+        return self._accept(visit, targets, rows, started, metrics)
+
+    def _accept(
+        self,
+        visit: Visit,
+        targets: tuple[Target, ...],
+        rows: Rows,
+        started: float,
+        metrics: ModelMetrics,
+    ) -> Asked:
+        """A request whose body was found to fit, after a look that began at ``started``."""
+        headers = visit.request.headers
         validation_s = time.perf_counter() - started
         metrics.validated(validation_s)
         if rows.outside:
@@ -76,12 +115,15 @@ class Intake:
         return Asked(visit, targets, rows, call, validation_s)
 
 
-def check_content_type(request: web.BaseRequest) -> None:
-    """Raise :class:`UnsupportedMediaType` unless the body is JSON or does not say what it is."""
-    sent = request.headers.get("Content-Type")
-    kind = request.content_type
-    if sent is not None and kind != CONTENT_TYPE and not kind.endswith("+json"):
-        raise UnsupportedMediaType(sent, [CONTENT_TYPE])
+async def _read(validator: Validator, content_type: str, body: bytes) -> Rows:
+    """Rows of a body with pictures: small ones at once, which costs no hop."""
+    if len(body) <= _QUICK_BYTES:
+        try:
+            return read_rows(validator.quick, content_type, body)
+        except Slow:
+            pass
+    loop = asyncio.get_running_loop()
+    return await loop.run_in_executor(_decoders, read_rows, validator, content_type, body)
 
 
 def timeout_s(sent: str) -> float:

@@ -56,7 +56,10 @@ def description(entry: ModelVersion, repository: Repository) -> dict[str, Any]:
         "versions": list(repository.models[manifest.name]),
         "description": manifest.description,
         "features": features,
-        "outputs": content["outputs"],
+        "outputs": [
+            {key: value for key, value in output.items() if value is not None}
+            for output in content["outputs"]
+        ],
         "backends": _lineages(entry),
         "out_of_range": manifest.out_of_range,
         "parity": content["parity"],

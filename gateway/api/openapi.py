@@ -16,7 +16,9 @@ from aiohttp import web
 from gateway import __version__
 from gateway.api import health, models, routing
 from gateway.api.envelope import ID_HEADER
+from gateway.api.forms import MULTIPART
 from gateway.api.intake import CONTENT_TYPE
+from gateway.api.media import media_types
 from gateway.api.openapi_answers import (
     HEADERS,
     Alive,
@@ -37,7 +39,7 @@ from gateway.api.openapi_answers import (
 from gateway.api.openapi_management import KEY_ERRORS, edits, secure
 from gateway.api.openapi_parameters import ID_PARAMETER, ID_REFERENCE, parameter, version
 from gateway.api.openapi_predictions import PREDICT_ERRORS, predictions
-from gateway.api.openapi_schemas import body, comparison, prediction, row
+from gateway.api.openapi_schemas import BINARY, body, comparison, form, prediction, row
 from gateway.api.state import ROUTER
 from gateway.errors import GatewayError, InvalidRequest, NotFound
 from gateway.metrics import METRICS_CONTENT_TYPE
@@ -71,6 +73,7 @@ def document(router: Router) -> dict[str, Any]:
     """
     payloads, examples = {}, {}
     keys = []
+    files: dict[str, list[Any]] = {}
     for key, manifest, versions in _described(router):
         one = {"$ref": f"#/components/schemas/{key}.Row"}
         payloads[f"{key}.Row"] = row(manifest)
@@ -78,6 +81,11 @@ def document(router: Router) -> dict[str, Any]:
         payloads[f"{key}.Prediction"] = prediction(manifest, versions)
         payloads[f"{key}.Comparison"] = comparison(manifest, versions)
         keys.append(key)
+        if manifest.images:
+            payloads[f"{key}.Form"] = form(manifest)
+        for kind in media_types(manifest)[1:]:
+            one = {"$ref": f"#/components/schemas/{key}.Form"} if kind == MULTIPART else BINARY
+            files.setdefault(kind, []).append(one)
         if len(msgspec.json.encode(manifest.example)) <= _MAX_EXAMPLE_BYTES:
             examples[key] = {"value": manifest.example}
     models_there = list(router.repository.models)
@@ -90,7 +98,7 @@ def document(router: Router) -> dict[str, Any]:
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "paths": {
-            **predictions(router, keys, examples),
+            **predictions(router, keys, examples, files),
             "/v1/models": _get(models.models, json_content(reference(Models)), InvalidRequest),
             "/v1/models/{name}": _get(
                 models.model,

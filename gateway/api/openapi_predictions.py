@@ -37,12 +37,21 @@ PREDICT_ERRORS = (
 )
 
 
-def predictions(router: Router, keys: list[str], examples: dict[str, Any]) -> dict[str, Any]:
-    """The path items; ``keys`` are the names of the manifests' schemas."""
+def predictions(
+    router: Router, keys: list[str], examples: dict[str, Any], files: dict[str, list[Schema]]
+) -> dict[str, Any]:
+    """The path items; ``keys`` are the names of the manifests' schemas.
+
+    ``files`` are the schemas of what some models take besides JSON, by media type.
+    """
     asked = {
         "required": True,
         "description": f"At most {router.settings.max_body_bytes} bytes.",
-        "content": {CONTENT_TYPE: {"schema": _any(keys, "Input"), "examples": examples}},
+        "content": {CONTENT_TYPE: {"schema": _any(keys, "Input"), "examples": examples}}
+        | {
+            kind: {"schema": some[0] if some[1:] == some[:-1] else {"anyOf": some}}
+            for kind, some in files.items()
+        },
     }
     predicted = response(
         "One object of outputs per row, in order.",

@@ -18,6 +18,8 @@ from gateway.models.manifest import Feature, Manifest, Output, format_number
 from gateway.models.tensor import Raw
 
 Schema = dict[str, Any]
+#: A file as it is.
+BINARY: Schema = {"type": "string", "format": "binary"}
 #: Where the document keeps its schemas, by name.
 REFERENCE = "#/components/schemas/{name}"
 
@@ -41,6 +43,19 @@ def row(manifest: Manifest) -> Schema:
     for feature in manifest.features:
         schema["properties"][feature.name] = _feature(feature, reject)
     return {"title": f"Row of {manifest.name}", **schema}
+
+
+def form(manifest: Manifest) -> Schema:
+    """One row as the parts of a form: pictures as files, all else as text."""
+    features = {feature.name: feature.json_schema for feature in manifest.features}
+    for feature in manifest.images:
+        features[feature.name] = BINARY | {"description": feature.allowed}
+    return {
+        "title": f"Form of {manifest.name}",
+        "type": "object",
+        "properties": features,
+        "required": list(features),
+    }
 
 
 def prediction(manifest: Manifest, versions: Iterable[str]) -> Schema:
@@ -83,12 +98,20 @@ def _narrow(schema: Schema, names: dict[str, list[str]]) -> Schema:
 
 
 def _predictions(manifest: Manifest) -> Schema:
+    labels = {
+        manifest.label_keys[output.name]: {
+            "enum": [*output.labels, None],
+            "description": f"What {output.name} says; null where it is not finite.",
+        }
+        for output in manifest.outputs
+        if output.labels
+    }
     return {
         "type": "array",
         "items": {
             "type": "object",
-            "properties": {output.name: _output(output) for output in manifest.outputs},
-            "required": [output.name for output in manifest.outputs],
+            "properties": {output.name: _output(output) for output in manifest.outputs} | labels,
+            "required": [*(output.name for output in manifest.outputs), *labels],
             "additionalProperties": False,
         },
         "minItems": 1,
@@ -105,6 +128,10 @@ def _feature(feature: Feature, reject: bool) -> Schema:
     if feature.type in ("integer", "number"):
         schema |= _bounds(feature, reject)
     schema["description"] = " ".join(filter(None, about))
+    if feature.type == "image":
+        outer = {key: schema.pop(key) for key in ("description", "examples") if key in schema}
+        _, raw = msgspec.json.schema_components([Raw])
+        return outer | {"anyOf": [schema, raw[Raw.__name__] | {"description": ""}]}
     return _tensor(feature, schema) if feature.type == "tensor" else schema
 
 

@@ -14,7 +14,8 @@ from aiohttp import web
 
 from gateway.api.connection import Arrival
 from gateway.api.envelope import ID_HEADER, VISIT, Envelope, Visit
-from gateway.api.intake import CONTENT_TYPE, Asked, Intake, check_content_type, not_finite
+from gateway.api.intake import CONTENT_TYPE, Asked, Intake, not_finite
+from gateway.api.media import check_content_type
 from gateway.api.state import query_parameters
 from gateway.models.rows import Rows
 from gateway.routing.answer import Answer
@@ -54,7 +55,10 @@ class PredictDoor(Intake):
         self._envelope = envelope
         #: Selections by path and query as they were sent: clients repeat themselves.
         self._known: dict[str, Selection] = {}
+        #: Those among them that connections may take: pictures are decoded elsewhere.
+        self._direct: set[str] = set()
         router.on_change(self._known.clear)
+        router.on_change(self._direct.clear)
 
     async def answer(self, request: web.BaseRequest, visit: Visit) -> web.StreamResponse:
         """Validate the body against the model's manifest and have the chosen backend answer.
@@ -63,12 +67,13 @@ class PredictDoor(Intake):
         says in milliseconds what took how long. Raises :class:`GatewayError`.
         """
         self._trace(visit)
-        self._select(request)  # what is wrong with the query is said before the body is read
-        check_content_type(request)
+        # What is wrong with the query is said before the body is read.
+        check_content_type(request, self._select(request).fixed[0].model.manifest)
         body = await request.read()
         visit.targets = targets = self._select(request).targets(request.headers, visit.identity)
         visit.target = targets[0]
-        asked = self._validate(visit, targets, body)
+        check_content_type(request, targets[0].model.manifest)
+        asked = await self._validate_any(visit, targets, body)
         answer = await self._router.predict(asked.targets, asked.rows, asked.call)
         headers, content = _content(asked, answer)
         self._router.shadowing.offer(asked.rows, answer, visit.identity, len(body))
@@ -76,7 +81,7 @@ class PredictDoor(Intake):
 
     def wants(self, raw_path: str) -> bool:
         """See :class:`gateway.api.connection.Door`; the first of a kind goes the other way."""
-        return raw_path in self._known
+        return raw_path in self._direct
 
     def take(self, arrival: Arrival) -> bool:
         """See :class:`gateway.api.connection.Door`."""
@@ -108,7 +113,10 @@ class PredictDoor(Intake):
             selection = self._router.select(**query_parameters(request, PARAMETERS))
             if len(self._known) >= _MAX_KNOWN_QUERIES:
                 self._known.clear()
+                self._direct.clear()
             self._known[request.raw_path] = selection
+            if not selection.fixed[0].model.manifest.images:
+                self._direct.add(request.raw_path)
         return selection
 
 

@@ -13,10 +13,11 @@ import numpy as np
 import yaml
 
 from gateway.errors import ModelError
+from gateway.models import image_feature
 
 MANIFEST_NAME = "model.yaml"
 
-FeatureType = Literal["integer", "number", "boolean", "string", "tensor"]
+FeatureType = Literal["integer", "number", "boolean", "string", "tensor", "image"]
 #: numpy dtypes a ``tensor`` feature may have.
 TensorType = Literal[
     "float16", "float32", "float64", "int8", "int16", "int32", "int64",
@@ -28,6 +29,7 @@ _ELEMENTS: dict[FeatureType, TensorType] = {
     "boolean": "bool",
     "string": "string",
     "tensor": "float32",
+    "image": "uint8",
 }
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
 
@@ -38,7 +40,12 @@ class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ``range`` is what training has seen, lowest and highest, in ``unit``; ``categories`` are the
     only strings allowed, where given. ``shape`` is that of one row of a ``tensor``, None where it
     varies. ``dtype`` is what the value must fit: int64 for integers, float32 for numbers and
-    tensors, unless it says otherwise.
+    tensors, uint8 for images, unless it says otherwise.
+
+    An ``image`` is decoded to Pillow's ``mode`` (RGB unless it says L) and resized to ``size``,
+    height and width; ``layout`` orders the array the graph gets (HWC unless it says otherwise).
+    With dtype float32 its values are divided by ``scale``, less ``mean``, divided by ``std``, the
+    latter two per channel.
     """
 
     name: str
@@ -50,6 +57,12 @@ class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     example: Any = None
     shape: tuple[int | None, ...] = ()
     dtype: TensorType | None = None
+    mode: image_feature.Mode | None = None
+    size: tuple[int, int] | None = None
+    layout: image_feature.Layout | None = None
+    scale: float | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
 
     @property
     def element(self) -> TensorType:
@@ -79,6 +92,8 @@ class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if self.type == "tensor":
             size = "×".join("any" if size is None else str(size) for size in self.shape)
             return f"nested lists of {self.element} of shape {size or 'scalar'}"
+        if self.type == "image":
+            return image_feature.allowed(self)
         kind = "a whole number" if self.type == "integer" else "a finite number"
         seen = ""
         if self.range is not None:
@@ -103,6 +118,8 @@ class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 if size is not None:
                     items |= {"minItems": size, "maxItems": size}
             schema = items | {"x-dtype": self.element}
+        if self.type == "image":
+            schema = image_feature.json_schema(self)
         if self.categories is not None:
             schema["enum"] = list(self.categories)
         if self.description:
@@ -117,6 +134,7 @@ class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def check(self) -> None:
         """Raise :class:`ModelError` where the definition contradicts itself."""
+        image_feature.check(self)
         if self.range is not None:
             if self.type not in ("integer", "number"):
                 raise ModelError(f"feature {self.name}: a {self.type} has no range")
@@ -136,12 +154,36 @@ class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Output(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One named result per row; ``shape`` is that of one row, () for a scalar."""
+    """One named result per row; ``shape`` is that of one row, () for a scalar.
+
+    With ``labels`` the answer also says which of them it is: of a vector of as many values the
+    largest one's; of one probability the second where it reaches ``threshold`` (0.5), else the
+    first.
+    """
 
     name: str
     description: str = ""
     unit: str = ""
     shape: tuple[int | None, ...] = ()
+    labels: tuple[str, ...] | None = None
+    threshold: float | None = None
+
+    def check(self) -> None:
+        """Raise :class:`ModelError` where the definition contradicts itself."""
+        where = f"output {self.name}"
+        if self.labels is None:
+            if self.threshold is not None:
+                raise ModelError(f"{where}: a threshold needs labels")
+            return
+        if len(self.labels) < 2 or len(set(self.labels)) < len(self.labels):
+            raise ModelError(f"{where}: labels must be two or more, each another")
+        if not self.shape:
+            if len(self.labels) != 2:
+                raise ModelError(f"{where}: one probability has two labels, or a shape is missing")
+        elif len(self.shape) > 1 or self.shape[0] not in (None, len(self.labels)):
+            raise ModelError(f"{where}: its shape must be [{len(self.labels)}], a value per label")
+        elif self.threshold is not None:
+            raise ModelError(f"{where}: a threshold is for one probability, not for several")
 
 
 class Parity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -214,9 +256,25 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             if feature.name == "instances":
                 raise ModelError("a feature may not be named 'instances': it marks a batch")
             feature.check()
+        for output in self.outputs:
+            output.check()
+        taken = {output.name for output in self.outputs}.intersection(self.label_keys.values())
+        if taken:
+            raise ModelError(f"output {taken.pop()} has the name of another's label")
         for name, backend in self.backends.items():
             if not backend.lineages:
                 raise ModelError(f"backend {name} names no lineage")
+
+    @property
+    def images(self) -> tuple[Feature, ...]:
+        """The features that are pictures."""
+        return tuple(feature for feature in self.features if feature.type == "image")
+
+    @property
+    def label_keys(self) -> dict[str, str]:
+        """By output with labels the key of the label in an answer."""
+        names = [output.name for output in self.outputs if output.labels]
+        return {names[0]: "label"} if len(names) == 1 else {n: f"{n}_label" for n in names}
 
     @property
     def example(self) -> dict[str, Any]:
@@ -241,6 +299,8 @@ def _example(feature: Feature) -> Any:
         return feature.categories[0] if feature.categories else ""
     if feature.type == "boolean":
         return False
+    if feature.type == "image":
+        return image_feature.blank(feature)
     if feature.type == "tensor":
         zero = "" if feature.element == "string" else np.zeros((), feature.element).item()
         return np.full([size or 1 for size in feature.shape], zero, dtype=object).tolist()

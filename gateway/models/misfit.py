@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from gateway.errors import Misfit, shorten
+from gateway.models import image
 from gateway.models.manifest import Feature
 from gateway.models.payload import Unfit, kind
 from gateway.models.tensor import TensorError, encodable, json_type, to_array
@@ -56,3 +57,13 @@ def tensor_fault(feature: Feature, value: object) -> tuple[Fault | None, Any]:
     except TensorError as error:
         return Fault(error.kind, error.detail), None
     return None, decoded
+
+
+def image_fault(
+    feature: Feature, value: object, allowance: image.Allowance
+) -> tuple[Fault | None, Any]:
+    """What is wrong with a parsed image, or None; and the value as the fast way decodes it."""
+    try:
+        return None, image.check(feature, value, allowance)
+    except TensorError as error:
+        return Fault(error.kind, error.detail), None

@@ -75,6 +75,8 @@ def kind(value: object) -> str:
         return "a number"
     if isinstance(value, str):
         return "a string"
+    if isinstance(value, bytes):
+        return "bytes"
     return "a list" if isinstance(value, list) else "an object"
 
 
@@ -86,6 +88,8 @@ def show(value: object) -> str:
         return f"a list of {len(value)}"
     if isinstance(value, dict):
         return f"an object of {len(value)}"
+    if isinstance(value, bytes):  # a part of a form
+        return f"{len(value)} bytes"
     return shorten(json.dumps(value))
 
 

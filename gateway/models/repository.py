@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 from gateway.errors import InvalidRequest, ModelError, NotFound
 from gateway.models.derive import derive_manifest
+from gateway.models.image import MAX_PIXELS
+from gateway.models.labels import Labels
 from gateway.models.manifest import MANIFEST_NAME, Manifest
 from gateway.models.validator import MAX_INSTANCES, Validator
 
@@ -25,6 +28,12 @@ class ModelVersion:
     def name(self) -> str:
         """The model's name."""
         return self.manifest.name
+
+    @cached_property
+    def labels(self) -> Labels | None:
+        """The labels its answers carry, if any."""
+        labels = Labels(self.manifest)
+        return labels if labels.keys else None
 
     def artifact(self, name: str) -> Path:
         """The path of a file of this version; raises :class:`ModelError` if there is none."""
@@ -49,9 +58,12 @@ class Repository:
         self.refused: dict[str, str] = {}
         self.path: Path | None = None
         self.max_instances = MAX_INSTANCES
+        self.max_pixels = MAX_PIXELS
 
     @classmethod
-    def scan(cls, path: Path, max_instances: int = MAX_INSTANCES) -> Repository:
+    def scan(
+        cls, path: Path, max_instances: int = MAX_INSTANCES, max_pixels: int = MAX_PIXELS
+    ) -> Repository:
         """Read a repository of model folders, a single model folder, or a plain ``.onnx`` file.
 
         A folder that cannot be read goes to ``failures``; the others are served. Raises
@@ -59,8 +71,9 @@ class Repository:
         """
         repository = cls()
         repository.path, repository.max_instances = path, max_instances
+        repository.max_pixels = max_pixels
         if path.suffix == ".onnx" and path.is_file():
-            repository.add(derive_manifest(path), "1", path.parent, max_instances)
+            repository.add(derive_manifest(path), "1", path.parent)
             return repository
         if (path / MANIFEST_NAME).is_file():
             folders = [path]
@@ -73,18 +86,17 @@ class Repository:
                 if not versions:
                     raise ModelError(f"{folder}: there is no version, a sub-folder named 1, 2, …")
                 for version in sorted(versions, key=lambda v: int(v.name)):
-                    repository.add(manifest, version.name, version, max_instances)
+                    repository.add(manifest, version.name, version)
             except ModelError as error:
                 repository.failures[folder.name] = error.detail
         if not repository.models and not repository.failures:
             raise ModelError(f"{path}: there is no model, a folder with a {MANIFEST_NAME}")
         return repository
 
-    def add(
-        self, manifest: Manifest, version: str, folder: Path, max_instances: int = MAX_INSTANCES
-    ) -> ModelVersion:
+    def add(self, manifest: Manifest, version: str, folder: Path) -> ModelVersion:
         """Add one version of a model."""
-        entry = ModelVersion(manifest, version, folder, Validator(manifest, max_instances))
+        validator = Validator(manifest, self.max_instances, self.max_pixels)
+        entry = ModelVersion(manifest, version, folder, validator)
         self.models.setdefault(manifest.name, {})[version] = entry
         return entry
 

@@ -8,16 +8,19 @@ fit. The TorchServe handler uses the same class, so both doors agree by construc
 from __future__ import annotations
 
 import contextlib
+import copy
 from collections.abc import Sequence
-from typing import Any, Literal
+from functools import cached_property
+from typing import Any, Literal, Self
 
 import msgspec
 import numpy as np
 from msgspec.structs import astuple
 
 from gateway.errors import FieldError, InvalidInput, Misfit, shorten
+from gateway.models import image
 from gateway.models.manifest import Feature, Manifest
-from gateway.models.misfit import UNFIT, Fault, scalar_fault, tensor_fault
+from gateway.models.misfit import UNFIT, Fault, image_fault, scalar_fault, tensor_fault
 from gateway.models.outside import Outside
 from gateway.models.payload import escape, instances, kind, parse, show
 from gateway.models.rows import Array, Inputs, Rows
@@ -32,11 +35,22 @@ _REFUSED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
 class Validator:
-    """Checks payloads against one manifest. Stateless after construction; safe to share."""
+    """Checks payloads against one manifest. Stateless after construction; safe to share.
 
-    def __init__(self, manifest: Manifest, max_instances: int = MAX_INSTANCES) -> None:
+    ``max_pixels`` bounds the pictures of one request together, see
+    :class:`gateway.models.image.Allowance`.
+    """
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        max_instances: int = MAX_INSTANCES,
+        max_pixels: int = image.MAX_PIXELS,
+    ) -> None:
         self.manifest = manifest
         self.max_instances = max_instances
+        self._max_pixels = max_pixels
+        self._quick = False
         self._features = {feature.name: feature for feature in manifest.features}
         #: Per numeric feature: its place, and between what it needs no second look.
         self._bounds = [
@@ -44,7 +58,7 @@ class Validator:
             for index, feature in enumerate(manifest.features)
             if feature.type in ("integer", "number")
         ]
-        self._tensors = any(feature.type == "tensor" for feature in manifest.features)
+        self._tensors = any(feature.type in ("tensor", "image") for feature in manifest.features)
         #: Parsed strings may hold lone surrogates, which only the exact way looks for.
         self._free_text = any(
             feature.element == "string" and feature.categories is None
@@ -65,6 +79,16 @@ class Validator:
         )
         self._one = msgspec.json.Decoder(self._record)
         self._batch = msgspec.json.Decoder(batch)
+
+    @cached_property
+    def quick(self) -> Self:
+        """The same for an event loop, which may not wait while large pictures are decoded.
+
+        It raises :class:`gateway.models.image.Slow` before it decodes one.
+        """
+        quick = copy.copy(self)
+        quick._quick = True
+        return quick
 
     def decode(self, body: bytes) -> Rows:
         """Rows of a JSON body: one object of features, or ``{"instances": [ {…}, … ]}``.
@@ -99,8 +123,9 @@ class Validator:
                 return self._rows(msgspec.convert(objects, self._record_list), pointer)
         errors: list[FieldError] = []
         table: list[list[Any]] = []
+        allowance = self._allowance()
         for index, content in enumerate(objects):
-            table.append(self._check_row(content, pointer.format(index), errors))
+            table.append(self._check_row(content, pointer.format(index), errors, allowance))
             if len(errors) >= _MAX_ERRORS:
                 break
         if not errors:
@@ -114,8 +139,9 @@ class Validator:
     def columns(self, records: Sequence[Any]) -> dict[str, Array]:
         """Records as one array per feature; see :class:`Rows` for shapes and dtypes."""
         values = zip(*map(astuple, records), strict=True)
+        allowance = self._allowance()
         return {
-            feature.name: _column(feature, column)
+            feature.name: _column(feature, column, allowance)
             for feature, column in zip(self.manifest.features, values, strict=True)
         }
 
@@ -126,6 +152,9 @@ class Validator:
             name: np.array(values[name], dtype).reshape(_SHAPES[rank])
             for name, (dtype, rank) in inputs.items()
         }
+
+    def _allowance(self) -> image.Allowance:
+        return image.Allowance(self._max_pixels, self._quick)
 
     def _rows(self, records: list[Any], pointer: str) -> Rows:
         """Rows of records of the right types; raises :class:`_SecondLook` at what may not fit."""
@@ -165,7 +194,13 @@ class Validator:
             outside.add(feature, value, pointer, place)
         return outside
 
-    def _check_row(self, content: object, pointer: str, errors: list[FieldError]) -> list[Any]:
+    def _check_row(
+        self,
+        content: object,
+        pointer: str,
+        errors: list[FieldError],
+        allowance: image.Allowance,
+    ) -> list[Any]:
         """The row's values in feature order; what does not fit is appended to ``errors``."""
         if not isinstance(content, dict):
             detail = f"is {kind(content)}, not an object"
@@ -187,6 +222,8 @@ class Validator:
             value = content[name]
             if feature.type == "tensor":
                 fault, value = tensor_fault(feature, value)
+            elif feature.type == "image":
+                fault, value = image_fault(feature, value, allowance)
             else:
                 fault = scalar_fault(feature, value) or self._out_of_range(feature, value)
             if fault is not None:
@@ -214,19 +251,23 @@ def _json_type(feature: Feature) -> Any:
     """The type msgspec decodes a feature to. 75.0 is a whole number in JSON, hence the union."""
     if feature.type == "tensor":
         return json_type(feature)
+    if feature.type == "image":
+        return image.JSON_TYPE
     if feature.categories is not None:
         return Literal[feature.categories]
     return {"integer": int | float, "number": float, "boolean": bool, "string": str}[feature.type]
 
 
-def _column(feature: Feature, values: Sequence[Any]) -> Array:
+def _column(feature: Feature, values: Sequence[Any], allowance: image.Allowance) -> Array:
     """One feature's values as an array; raises :class:`_SecondLook` at what may not fit."""
     if feature.type == "number":
         return np.array(values, dtype=np.float64)
     if feature.type == "integer":
         return _integers(feature, values)
-    if feature.type == "tensor":
+    if feature.type in ("tensor", "image"):
         try:
+            if feature.type == "image":
+                return image.to_array(feature, values, allowance)
             return to_array(feature, values)
         except TensorError as error:
             raise _SecondLook(feature, error.kind, error.detail) from error

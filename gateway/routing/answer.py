@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 
 from gateway.backends.base import Target
+from gateway.errors import BackendError
+from gateway.models.labels import Labels
 from gateway.models.rows import Array, Outputs
 
 
@@ -38,7 +40,19 @@ class Results:
             else:
                 rows = zip(*columns, strict=True)
                 self._objects = [dict(zip(names, row, strict=True)) for row in rows]
+            labels = self.target.model.labels
+            if labels is not None:
+                self._label(labels, self._objects)
         return self._objects
+
+    def _label(self, labels: Labels, objects: list[dict[str, Any]]) -> None:
+        try:
+            columns = labels.columns(self.outputs)
+        except ValueError as error:
+            raise BackendError(self.target.backend, str(error)) from error
+        for key, column in columns.items():
+            for row, label in zip(objects, column, strict=True):
+                row[key] = label
 
     @property
     def unfit(self) -> dict[str, Array]:

@@ -194,5 +194,7 @@ def open_router(
     backends: Mapping[str, Backend] | None = None,
 ) -> Router:
     """A router over the repository the settings name; raises :class:`ModelError`."""
-    repository = Repository.scan(Path(settings.repository), settings.max_instances)
+    repository = Repository.scan(
+        Path(settings.repository), settings.max_instances, settings.max_image_pixels
+    )
     return Router(repository, settings, backends)

@@ -118,7 +118,8 @@ class Versions:
     async def _update(self, path: Path) -> bool:
         """Adopt what is new and retire what is gone or too old; whether to choose anew."""
         try:
-            found = await asyncio.to_thread(Repository.scan, path, self.repository.max_instances)
+            bounds = self.repository.max_instances, self.repository.max_pixels
+            found = await asyncio.to_thread(Repository.scan, path, *bounds)
         except ModelError as error:
             logger.error("the model repository cannot be read: %s", error.detail)
             return False

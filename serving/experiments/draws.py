@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from gateway.models.graph import DTYPES, Graph
+from gateway.models.image_feature import row_shape
 from gateway.models.manifest import Feature, Manifest
 from gateway.models.rows import Array, Inputs, Rows
 
@@ -38,6 +39,8 @@ def _column(feature: Feature, count: int, draw: np.random.Generator) -> Array:
     low, high = feature.range or _RANGE
     if feature.type == "tensor":
         return _tensor(feature, count, draw)
+    if feature.type == "image":
+        return draw.integers(0, 256, (count, *row_shape(feature))).astype(feature.element)
     if feature.type == "string":
         return np.array(draw.choice(feature.categories or _WORDS, count), dtype=object)
     if feature.type == "boolean":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -25,7 +26,7 @@ LIBRARIES = (
 )
 
 
-def write_card(path: Path, content: dict[str, Any]) -> None:
+def write_card(path: Path, content: dict[str, Any], libraries: Sequence[str] = LIBRARIES) -> None:
     """Write the card beside the files it describes, with their hashes, the date and the versions.
 
     `content` comes first; the hashes cover every other file of the card's folder.
@@ -34,7 +35,7 @@ def write_card(path: Path, content: dict[str, Any]) -> None:
         **content,
         "created": datetime.now(UTC).date().isoformat(),
         "python": platform.python_version(),
-        "libraries": {name: version(name) for name in LIBRARIES},
+        "libraries": {name: version(name) for name in libraries},
         "files": _hashes(path),
     }
     path.write_text(json.dumps(card, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

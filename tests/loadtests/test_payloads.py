@@ -18,6 +18,8 @@ from gateway.models.validator import Validator
 from loadtests.compare.errors import CompareError
 from loadtests.payloads import bad, body, edges, examples, from_file, generated, redrawn
 from tests.conftest import MIXED, REPOSITORY, TALK
+from tests.pictures import draw as draw_pixels
+from tests.pictures import encoded, text
 
 WEIGHT_CHANGE = Manifest.load(REPOSITORY / "weight-change")
 MIXED_MANIFEST = msgspec.convert(MIXED, Manifest)
@@ -37,6 +39,8 @@ TENSORS = manifest_of(
     Feature("words", "tensor", shape=(2,), dtype="string", example=["a", "b"]),
     Feature("scalar", "tensor", dtype="int64"),
     Feature("odd", "string", categories=("\0", "a\0", "a")),
+    Feature("photo", "image", size=(20, 30), layout="CHW"),
+    Feature("grey", "image", size=(4, 3), mode="L", example=text(encoded(draw_pixels((9, 9))))),
 )
 
 _wholes = st.integers(-(2**40), 2**40)
@@ -49,7 +53,7 @@ def _range(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 @st.composite
 def _features(draw: st.DrawFn, name: str) -> Feature:
-    kind = draw(st.sampled_from(["integer", "number", "boolean", "string", "tensor"]))
+    kind = draw(st.sampled_from(["integer", "number", "boolean", "string", "tensor", "image"]))
     if kind == "integer":
         span = draw(st.none() | _range(_wholes))
         wholes = _wholes if span is None else st.integers(*span)
@@ -63,6 +67,8 @@ def _features(draw: st.DrawFn, name: str) -> Feature:
         return Feature(name, "string", categories=draw(st.none() | texts.map(tuple)))
     if kind == "boolean":
         return Feature(name, "boolean")
+    if kind == "image":
+        return Feature(name, "image", size=(2, 3), mode=draw(st.sampled_from(["L", "RGB"])))
     shape = draw(st.lists(st.sampled_from([None, 1, 3]), max_size=3).map(tuple))
     elements: tuple[TensorType, ...] = ("float16", "float64", "int8", "uint8", "uint64", "bool")
     element = draw(st.sampled_from(elements))
@@ -103,6 +109,17 @@ def test_the_models_of_these_tests(manifest: Manifest) -> None:
         with pytest.raises(GatewayError) as caught:
             validator.decode(case.body)
         assert caught.value.status == case.status, case.name
+
+
+def test_drawn_pictures_differ_and_have_the_size() -> None:
+    manifest = manifest_of(Feature("x", "image", size=(20, 30)))
+    payloads = generated(manifest, 5)
+    assert len({payload["x"] for payload in payloads}) == 5
+    columns = Validator(manifest).decode(body(payloads)).columns["x"]
+    assert columns.shape == (5, 20, 30, 3)
+    assert columns.std() > 20
+    ends = [Validator(manifest).decode(body([payload])).columns["x"] for payload in edges(manifest)]
+    assert [(int(end.min()), int(end.max())) for end in ends] == [(128, 128), (0, 0), (255, 255)]
 
 
 def test_the_example_is_the_manifests() -> None:

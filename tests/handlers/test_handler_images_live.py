@@ -1,0 +1,53 @@
+"""A picture to a real TorchServe: alone, and through the gateway beside ONNX Runtime."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from gateway.models.manifest import Manifest
+from serving.launch.torchserve import TorchServe, TorchServePorts
+from tests.conftest import ROOT, MakeClient
+from tests.pictures import draw, encoded
+
+EXAMPLES = ROOT / "serving" / "examples"
+OTHER = encoded(draw((40, 30)), "JPEG")
+
+
+@pytest.mark.java
+async def test_both_backends_see_the_same_in_a_picture(
+    tmp_path: Path, make_client: MakeClient
+) -> None:
+    ports = TorchServePorts(0, 0, 0, 0, 0)
+    server = TorchServe(tmp_path, EXAMPLES, ports, ROOT / "config.properties")
+    try:
+        await server.start()
+        await server.wait_ready(120)
+        client = await make_client(
+            EXAMPLES,
+            torchserve_url=server.url,
+            torchserve_management_url=server.management_url,
+        )
+        data = aiohttp.FormData()
+        data.add_field("image", OTHER, filename="other.jpeg")
+        content = await (await client.post("/v1/compare", data=data)).json()
+        assert [result["error"] for result in content["results"]] == [None, None]
+        labels = {result["predictions"][0]["label"] for result in content["results"]}
+        assert len(labels) == 1
+        (agreement,) = content["agreement"]
+        assert (agreement["backends"], agreement["agree"]) == (["onnx", "torchserve"], True)
+
+        url = f"{server.url}/predictions/digit-three"
+        example = Manifest.load(EXAMPLES / "digit-three").example
+        async with aiohttp.ClientSession() as session:
+            async with session.post(url, json=example) as reply:
+                assert (await reply.json(content_type=None))["label"] == "3"
+            headers = {"Content-Type": "image/jpeg"}
+            async with session.post(url, data=OTHER, headers=headers) as reply:
+                direct = await reply.json(content_type=None)
+        through = content["results"][1]["predictions"][0]
+        assert direct["probability"] == pytest.approx(through["probability"], abs=1e-5)
+    finally:
+        await server.stop()
