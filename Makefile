@@ -47,7 +47,7 @@ audit:
 	.audit/tool/bin/pip-audit --strict --path "$$(.audit/own/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
 
 clean:
-	rm -rf $(VENV) .audit .bench build comparison.* experiments *.egg-info
+	rm -rf $(VENV) .audit .bench build comparison.* experiments pipeline *.egg-info
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.11 …" if sys.version_info < (3, 11) else 0)'

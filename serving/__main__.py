@@ -8,9 +8,11 @@ from typing import Annotated
 import typer
 
 from serving.experiments.cli import app as experiments
+from serving.stages.cli import app as stages
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 app.add_typer(experiments, name="experiment")
+app.add_typer(stages, name="stage")
 
 
 @app.command()
@@ -27,13 +29,16 @@ def build(
         Path | None, typer.Option(help="CSV of original rows to judge weight-change by.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of data and training.")] = 1,
+    epochs: Annotated[
+        int | None, typer.Option(min=1, help="Of both trainings [default: the model's own].")
+    ] = None,
 ) -> None:
     """Make a model's folder anew: data, training, export, checks, archive."""
     from serving.build import build_model
     from serving.example import repository
 
     try:
-        build_model(model, out or repository(model), rows, evaluate, seed)
+        build_model(model, out or repository(model), rows, evaluate, seed, epochs)
     except ModuleNotFoundError as error:
         typer.echo(
             f"{error.name} is not installed; building needs: pip install '.[train]'", err=True

@@ -31,7 +31,9 @@ TENSORFLOW = {
 }
 
 
-def build_model(name: str, out: Path, rows: int, evaluate: Path | None, seed: int) -> None:
+def build_model(
+    name: str, out: Path, rows: int, evaluate: Path | None, seed: int, epochs: int | None = None
+) -> None:
     """Build model `name` into ``out/name`` and print what came of it.
 
     Everything is made in a temporary folder and moved into place at the end, so that a build that
@@ -55,7 +57,7 @@ def build_model(name: str, out: Path, rows: int, evaluate: Path | None, seed: in
         raise typer.BadParameter(str(error), param_hint="--evaluate") from error
     console = Console()
     with tempfile.TemporaryDirectory() as folder:
-        card = run_steps(chosen, Path(folder), rows, seed, original, console)
+        card = run_steps(chosen, Path(folder), rows, seed, original, console, epochs)
         install(Path(folder), out / name)
     _print_summary(console, card, time.perf_counter() - started)
     console.print(f"written to {out / name}")
@@ -79,6 +81,7 @@ def run_steps(
     seed: int,
     original: Dataset | None,
     console: Console,
+    epochs: int | None = None,
 ) -> dict[str, Any]:
     """Build into the empty `folder` with a progress bar; returns the card."""
     os.environ.update(TENSORFLOW)
@@ -86,7 +89,7 @@ def run_steps(
     def make() -> example.Steps:
         from serving.steps import Build
 
-        return Build(chosen, folder, rows, seed, original)
+        return Build(chosen, folder, rows, seed, original, epochs)
 
     return run_build(make, console)
 

@@ -54,6 +54,11 @@ class Example(Protocol):
         ...
 
     @property
+    def epochs(self) -> int:
+        """Passes over the rows in a training, unless it is told otherwise."""
+        ...
+
+    @property
     def net_file(self) -> Path:
         """Python file whose only class is the PyTorch network, made without arguments."""
         ...
@@ -74,13 +79,23 @@ class Example(Protocol):
         """The unfitted scikit-learn transformer from :meth:`Dataset.matrix` to the tensor."""
         ...
 
+    def pytorch_net(self) -> torch.nn.Module:
+        """An untrained PyTorch network, to be given weights."""
+        ...
+
+    def tensorflow_net(self) -> Any:
+        """An untrained Keras network, to be given weights."""
+        ...
+
     def train_pytorch(
-        self, features: Tensor, target: Floats, seed: int, report: Report
+        self, features: Tensor, target: Floats, seed: int, report: Report, epochs: int
     ) -> torch.nn.Module:
         """Train the PyTorch network."""
         ...
 
-    def train_tensorflow(self, features: Tensor, target: Floats, seed: int, report: Report) -> Any:
+    def train_tensorflow(
+        self, features: Tensor, target: Floats, seed: int, report: Report, epochs: int
+    ) -> Any:
         """Train the Keras network."""
         ...
 

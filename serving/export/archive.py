@@ -20,6 +20,8 @@ from serving import layout
 WEIGHTS = "weights.pth"
 #: What the script torch-model-archiver does, by this interpreter.
 _ARCHIVER = "from model_archiver.model_packaging import generate_model_archive as go; go()"
+#: By number: in a notebook, sys.stderr may be no file.
+_STDERR = 2
 #: What the handler imports: package and files within it.
 _PACKED = (
     ("gateway", "__init__.py"),
@@ -64,7 +66,7 @@ def make_archive(
         assembly = scratch / "assembly"
         assembly.mkdir()
         environment = {**os.environ, "TMPDIR": str(assembly)}
-        subprocess.run(command, check=True, env=environment, stdout=sys.stderr)
+        subprocess.run(command, check=True, env=environment, stdout=_STDERR)
         shutil.copy(scratch / layout.archive_name(name), target)
 
 

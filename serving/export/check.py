@@ -12,10 +12,7 @@ from gateway.models.graph import Graph
 from gateway.models.rows import Array, Rows
 from serving import layout
 from serving.example import Tensor
-
-
-class ParityError(Exception):
-    """An exported file answers something else than its original; says which and by how much."""
+from serving.export.errors import ParityError as ParityError
 
 
 def greatest_difference(file: str, answer: Array, original: Array, tolerance: float) -> float:

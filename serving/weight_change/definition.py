@@ -6,6 +6,8 @@ from gateway.models.manifest import Feature, Manifest, Output
 from serving import layout
 
 NAME = "weight-change"
+#: Passes over the rows, of both networks.
+EPOCHS = 40
 
 FEATURES = (
     Feature("age", "integer", "Age of the person.", "years", example=22),

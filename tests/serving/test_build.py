@@ -188,7 +188,7 @@ class _FailingExample(WeightChange):
     """Fails where the second network would be trained."""
 
     def train_pytorch(
-        self, features: Tensor, target: Floats, seed: int, report: Report
+        self, features: Tensor, target: Floats, seed: int, report: Report, epochs: int
     ) -> torch.nn.Module:
         report(0.5)
         raise RuntimeError("the training failed")
