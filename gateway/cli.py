@@ -1,5 +1,5 @@
-"""The ``gateway`` command: serve · predict · models · backends · settings · key · route, and what
-is installed beside it under the entry point group ``gateway.commands`` (``up``)."""
+"""The ``gateway`` command: serve · predict · models · backends · settings · key · route · inspect ·
+providers, and what is installed beside it under the entry point group ``gateway.commands``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from rich.table import Table
 from gateway import __version__
 from gateway.config import describe, load
 from gateway.errors import GatewayError
+from gateway.inspect_cli import inspect
 from gateway.key_cli import app as key
+from gateway.providers_cli import providers
 from gateway.route_cli import route
 
 app = typer.Typer(
@@ -176,6 +178,10 @@ def settings(
     for name, variable, default, text in describe():
         table.add_row(name, variable, str(values[name]), str(default), text)
     Console().print(table)
+
+
+app.command()(inspect)
+app.command()(providers)
 
 
 @app.callback(invoke_without_command=True)

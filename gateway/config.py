@@ -206,6 +206,14 @@ class Settings(
             description="Threads of each ONNX Runtime session; 0 takes the cgroup's CPU quota.",
         ),
     ] = 0
+    onnx_providers: Annotated[
+        str,
+        Meta(
+            description="Comma-separated execution providers of ONNX Runtime, the best first; for "
+            "one that cannot be had the next computes, at last the CPU, with a warning in the log "
+            "and in /v1/backends. `gateway providers` lists them."
+        ),
+    ] = "CPUExecutionProvider"
     log_level: Annotated[
         Literal["debug", "info", "warning", "error"], Meta(description="Least level logged.")
     ] = "info"
@@ -217,6 +225,12 @@ class Settings(
     def required(self) -> frozenset[str]:
         """``required_backends`` as names."""
         return frozenset(name.strip() for name in self.required_backends.split(",") if name.strip())
+
+    @property
+    def providers(self) -> tuple[str, ...]:
+        """``onnx_providers`` as names, each once; the CPU where it is empty."""
+        names = (name.strip() for name in self.onnx_providers.split(","))
+        return tuple(dict.fromkeys(filter(None, names))) or ("CPUExecutionProvider",)
 
     @property
     def shutdown_s(self) -> float:

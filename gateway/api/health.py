@@ -83,6 +83,7 @@ async def survey(router: Router) -> list[dict[str, Any]]:
                         "breaker": router.versions.lanes[state.target].breaker.state,
                         "queued_rows": router.versions.lanes[state.target].queued_rows,
                         "detail": state.health.detail,
+                        **backend.facts(state.target),
                     }
                     for state in states
                 ],

@@ -47,7 +47,11 @@ def description(entry: ModelVersion, repository: Repository) -> dict[str, Any]:
     manifest = entry.manifest
     content: dict[str, Any] = msgspec.to_builtins(manifest)
     features = [
-        {key: value for key, value in feature.items() if value not in (None, "", (), [])}
+        {
+            key: value
+            for key, value in feature.items()
+            if value not in (None, "", (), []) and (key, value) != ("finite", True)
+        }
         for feature in content["features"]
     ]
     return {
@@ -62,6 +66,7 @@ def description(entry: ModelVersion, repository: Repository) -> dict[str, Any]:
         ],
         "backends": _lineages(entry),
         "out_of_range": manifest.out_of_range,
+        "batched": manifest.batched,
         "parity": content["parity"],
         "schema": manifest.json_schema,
         "example": manifest.example,

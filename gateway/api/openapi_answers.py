@@ -83,10 +83,24 @@ class Model(msgspec.Struct):
     example: dict[str, Any]
 
 
-class TargetEntry(msgspec.Struct):
-    """One lineage of a model at a backend, and why it is not ready.
+class Providers(msgspec.Struct):
+    """ONNX Runtime's execution providers of a graph.
 
-    ``active`` is the one that answers where no version is asked for.
+    ``asked`` are those of the setting, ``active`` those the session has, ``nodes`` how many nodes
+    each computes where that is known, ``warnings`` why one that was asked for does not compute.
+    """
+
+    asked: list[str]
+    active: list[str]
+    nodes: dict[str, int]
+    warnings: list[str]
+
+
+class TargetEntry(msgspec.Struct):
+    """One lineage of a model at a backend, and what is to be said of it.
+
+    ``detail`` is why it is not ready, or what is amiss although it is. ``active`` is the one that
+    answers where no version is asked for. ``providers`` only ONNX Runtime has.
     """
 
     model: str
@@ -97,6 +111,7 @@ class TargetEntry(msgspec.Struct):
     breaker: BreakerState
     queued_rows: int
     detail: str
+    providers: Providers | UnsetType = UNSET
 
 
 class BackendEntry(msgspec.Struct):

@@ -146,15 +146,13 @@ def _tensor(feature: Feature, schema: Schema) -> Schema:
     """Nested lists with bounded elements, or the same in base64 where that is read."""
     rank = len(feature.shape)
     element = schema
-    for depth in range(rank):
-        if depth < rank - 1:
-            element.setdefault("minItems", 1)  # an empty list would have no further dimension
+    for _ in range(rank):
         element = element["items"]
     kind = "O" if feature.element == "string" else np.dtype(feature.element).kind
     if kind in "iuf":
-        element |= {"type": "number" if kind == "f" else "integer"} | _bounds(feature, False)
-    unknown = feature.shape.count(None)
-    if kind == "O" or rank == 0 or unknown > 1:
+        number: Any = "number" if feature.finite else ["number", "null"]
+        element |= {"type": number if kind == "f" else "integer"} | _bounds(feature, False)
+    if kind == "O" or rank == 0:
         return schema
     about = ("description", "examples", "x-unit", "x-dtype")
     outer = {key: schema.pop(key) for key in about if key in schema}
@@ -175,8 +173,17 @@ def _raw(feature: Feature) -> Schema:
         characters = -(-size // 3) * 4
         text |= {"minLength": characters, "maxLength": characters}
         text["pattern"] = f"^{alphabet}{'=' * (-size % 3)}$"
+    sizes = [
+        {"type": "integer", "minimum": 0} if s is None else {"const": s} for s in feature.shape
+    ]
+    rank = {"minItems": len(sizes), "maxItems": len(sizes)}
+    several = feature.shape.count(None) > 1
+    kind: Any = "array" if several else ["array", "null"]
+    schema["properties"]["shape"] = {"type": kind, "prefixItems": sizes} | rank
+    schema["required"] = ["b64", "shape"] if several else ["b64"]
     about = inspect.cleandoc(schema["description"])
-    return schema | {"description": f"{about}\n\nFloating-point numbers must be finite."}
+    finite = "\n\nFloating-point numbers must be finite." if feature.finite else ""
+    return schema | {"description": about + finite}
 
 
 def _output(output: Output) -> Schema:

@@ -125,6 +125,10 @@ class Backend(abc.ABC):
     async def check(self, target: Target, call: Call) -> Health:
         """Whether ``target`` can be predicted with now. Never raises for a server that is down."""
 
+    def facts(self, target: Target) -> Mapping[str, Any]:
+        """What ``GET /v1/backends`` says of a target beside its health; for most, nothing."""
+        return {}
+
     async def unload(self, target: Target) -> None:  # noqa: B027 - nothing to free is common
         """Free what :meth:`load` made."""
 
@@ -142,11 +146,13 @@ def conform(
     """A backend's arrays as the manifest's outputs.
 
     ``names`` maps an output to what the backend calls it; a backend's only array serves the
-    manifest's only output whatever its name. A trailing dimension of one is dropped from scalars.
+    manifest's only output whatever its name. A trailing dimension of one is dropped from scalars
+    of batched models.
     Raises :class:`BackendError` when an output is missing or its row count is wrong.
     """
     outputs: dict[str, Array] = {}
     specs = target.model.manifest.outputs
+    batched = target.model.manifest.batched
     for spec in specs:
         theirs = (names or {}).get(spec.name, spec.name)
         array = arrays.get(theirs)
@@ -160,7 +166,7 @@ def conform(
         if array.ndim == 0 or len(array) != count:
             rows = 0 if array.ndim == 0 else len(array)
             raise BackendError(target.backend, f"it answered {rows} rows of {count}")
-        if not spec.shape and array.ndim == 2 and array.shape[1] == 1:
+        if not spec.shape and array.ndim == 2 and array.shape[1] == 1 and batched:
             array = array[:, 0]
         outputs[spec.name] = array
     return outputs

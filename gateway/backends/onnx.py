@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import sys
 import time
-from typing import Self
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any, Self
 
 import msgspec
+import onnxruntime as ort
 
 from gateway.backends.base import Backend, Call, Health, Target, conform
 from gateway.config import Settings
-from gateway.errors import BackendError, BackendTimeout, ModelError
-from gateway.models.graph import Graph
+from gateway.errors import BackendError, BackendTimeout, ConfigError, ModelError, shorten
+from gateway.logs import logger
+from gateway.models.graph import DTYPES, Graph
+from gateway.models.manifest import Manifest
 from gateway.models.rows import Outputs, Rows, join
+from gateway.models.session import CPU
 
 #: Rows of the run that shows what a row more costs.
 _MANY_ROWS = 16
@@ -23,22 +31,34 @@ _MAX_CALL_S = 0.025
 
 
 class OnnxOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """``artifact`` is a graph from raw features to outputs; ``outputs`` renames its outputs."""
+    """``artifact`` is a graph from raw features to outputs.
+
+    ``inputs`` says what the graph calls a feature, ``outputs`` what it calls an output, where that
+    is not its name.
+    """
 
     artifact: str
+    inputs: dict[str, str] = {}
     outputs: dict[str, str] = {}
 
 
 class _Loaded:
-    """A target's graph and what a call to it costs, measured on the manifest's example."""
+    """A target's graph and what a call to it costs, measured on the manifest's example.
 
-    __slots__ = ("call_s", "graph", "names", "row_s")
+    ``call_s`` is infinite where the example says nothing of other rows, because they vary in size.
+    """
 
-    def __init__(self, graph: Graph, names: dict[str, str], call_s: float, row_s: float) -> None:
+    __slots__ = ("call_s", "graph", "max_rows", "names", "row_s")
+
+    def __init__(
+        self, graph: Graph, names: dict[str, str], call_s: float, row_s: float, varies: bool
+    ) -> None:
         self.graph = graph
         self.names = names
-        self.call_s = call_s
+        self.call_s = math.inf if varies else call_s
         self.row_s = row_s
+        #: Without a batch dimension there is nothing to gain from waiting for others.
+        self.max_rows = _max_rows(call_s, row_s) if graph.batched else 1
 
 
 class OnnxBackend(Backend):
@@ -48,36 +68,70 @@ class OnnxBackend(Backend):
     where it costs no hop; a longer one on a worker thread, so that the loop goes on answering.
     ``threads`` is the intra-op thread count of sessions whose calls are long, 0 for what the
     cgroup allows; short ones have a single thread, because waking others takes longer.
+    ``providers`` are the execution providers asked for, the best first; where another computes
+    instead, the log, :meth:`check` and :meth:`facts` say so and why.
     """
 
     name = "onnx"
 
-    def __init__(self, threads: int = 0, inline_limit_s: float = 0.002) -> None:
+    def __init__(
+        self, threads: int = 0, inline_limit_s: float = 0.002, providers: Sequence[str] = (CPU,)
+    ) -> None:
         self._threads = threads
+        self._providers = tuple(providers)
         self._inline_limit_s = inline_limit_s
         self._loaded: dict[Target, _Loaded] = {}
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
-        return cls(settings.onnx_threads)
+        known = ort.get_all_providers()
+        for name in settings.providers:
+            if name not in known:
+                raise ConfigError(
+                    f"onnx_providers: there is no {shorten(name)!r}; allowed: {', '.join(known)}"
+                )
+        return cls(settings.onnx_threads, providers=settings.providers)
 
     async def load(self, target: Target) -> None:
+        try:
+            await self._load(target, self._providers)
+        except ModelError as error:
+            if self._providers == (CPU,):
+                raise
+            # It may be a provider that fails, for one for lack of memory; else this raises, too.
+            await self._load(target, (CPU,))
+            graph = self._loaded[target].graph
+            words = f"left to the CPU: {error.detail}"
+            graph.placement = replace(graph.placement, asked=self._providers, warnings=(words,))
+        where = f"{target.model.name}/{target.model.version}, {target.lineage}"
+        for words in self._loaded[target].graph.placement.warnings:
+            logger.warning("onnx_providers: %s: %s", where, words)
+
+    async def _load(self, target: Target, providers: Sequence[str]) -> None:
         options = target.parse(OnnxOptions)
         path = target.model.artifact(options.artifact)
-        graph = await asyncio.to_thread(Graph, path, 1)
-        graph.check_inputs({feature.name for feature in target.model.manifest.features})
-        rows = target.model.validator.convert([target.model.manifest.example])
-        try:
-            call_s = await asyncio.to_thread(_seconds, graph, rows)
-            if call_s > self._inline_limit_s and self._threads != 1:
-                graph = await asyncio.to_thread(Graph, path, self._threads)
+        manifest = target.model.manifest
+        make = partial(
+            Graph, path, providers=providers, batched=manifest.batched, names=options.inputs
+        )
+        graph = await asyncio.to_thread(make, 1)
+        _check(graph, manifest, options.outputs)
+        call_s = row_s = math.inf
+        if manifest.warm_up:
+            rows = target.model.validator.convert([manifest.example])
+            try:
                 call_s = await asyncio.to_thread(_seconds, graph, rows)
-            many = join([rows] * _MANY_ROWS)
-            many_s = await asyncio.to_thread(_seconds, graph, many)
-        except Exception as error:  # ONNX Runtime's exceptions share no base of their own
-            raise ModelError(f"{path.name}: it cannot run on the example: {error}") from error
-        row_s = max(many_s - call_s, 0) / (_MANY_ROWS - 1)
-        self._loaded[target] = _Loaded(graph, options.outputs, call_s, row_s)
+                if call_s > self._inline_limit_s and self._threads != 1:
+                    del graph  # its weights may be large: not twice at a time
+                    graph = await asyncio.to_thread(make, self._threads)
+                    call_s = await asyncio.to_thread(_seconds, graph, rows)
+                row_s = await asyncio.to_thread(_row_seconds, graph, rows, call_s)
+            except Exception as error:  # ONNX Runtime's exceptions share no base of their own
+                raise ModelError(f"{path.name}: it cannot run on the example: {error}") from error
+        elif self._threads != 1:
+            graph = await asyncio.to_thread(make, self._threads)
+        varies = any(None in feature.shape for feature in manifest.features)
+        self._loaded[target] = _Loaded(graph, options.outputs, call_s, row_s, varies)
 
     async def predict(self, target: Target, rows: Rows, call: Call) -> Outputs:
         if call.remaining <= 0:
@@ -94,9 +148,7 @@ class OnnxBackend(Backend):
         return self._run(target, rows)
 
     def max_rows(self, target: Target) -> int:
-        loaded = self._loaded[target]
-        spare_s = _MAX_CALL_S - loaded.call_s
-        return max(1, int(spare_s / loaded.row_s)) if loaded.row_s else sys.maxsize
+        return self._loaded[target].max_rows
 
     def _run(self, target: Target, rows: Rows) -> Outputs:
         loaded = self._loaded[target]
@@ -107,11 +159,44 @@ class OnnxBackend(Backend):
         return conform(target, arrays, rows.count, loaded.names)
 
     async def check(self, target: Target, call: Call) -> Health:
-        loaded = target in self._loaded
-        return Health(loaded, "" if loaded else "not loaded")
+        loaded = self._loaded.get(target)
+        if loaded is None:
+            return Health(False, "not loaded")
+        return Health(True, "; ".join(loaded.graph.placement.warnings))
+
+    def facts(self, target: Target) -> Mapping[str, Any]:
+        """``providers``: those asked for, those there are and their nodes, and what is amiss."""
+        loaded = self._loaded.get(target)
+        return {} if loaded is None else {"providers": loaded.graph.placement.as_dict()}
 
     async def unload(self, target: Target) -> None:
         self._loaded.pop(target, None)
+
+
+def _check(graph: Graph, manifest: Manifest, names: dict[str, str]) -> None:
+    """Raise :class:`ModelError` unless the graph takes and gives what the manifest says."""
+    graph.check_inputs({feature.name for feature in manifest.features})
+    for spec in manifest.outputs:
+        node = graph.outputs.get(names.get(spec.name, spec.name))
+        if node is not None and node.type not in DTYPES:
+            raise ModelError(
+                f"{graph.path.name}: output {node.name} is a {node.type}, not a known tensor"
+            )
+
+
+def _row_seconds(graph: Graph, rows: Rows, call_s: float) -> float:
+    """Seconds a further row of a call takes."""
+    if graph.fixed_batch == 1 or not graph.batched:
+        return call_s
+    many_s = _seconds(graph, join([rows] * _MANY_ROWS))
+    return max(many_s - call_s, 0) / (_MANY_ROWS - 1)
+
+
+def _max_rows(call_s: float, row_s: float) -> int:
+    """Rows beyond which a call takes longer than it should."""
+    if not row_s:
+        return sys.maxsize
+    return max(1, int((_MAX_CALL_S - call_s) / row_s))
 
 
 def _seconds(graph: Graph, rows: Rows) -> float:

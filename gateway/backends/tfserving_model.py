@@ -20,7 +20,8 @@ class TFServingOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where the server has the model.
 
     ``preprocess`` is the graph that turns raw features into the tensor ``input`` of the
-    signature; without it each feature is sent as the input of its name. ``outputs``
+    signature, or, with several outputs, into the inputs of their names; without it each feature is
+    sent as the input of its name. ``outputs``
     renames the signature's outputs. ``version`` "latest" leaves the choice of version to the
     server; "same" (the default) asks for the number of the gateway's own version folder, so that
     the two can never differ unnoticed.
@@ -56,8 +57,10 @@ class ServedModel:
         if options.preprocess is not None:
             graph = Graph(target.model.artifact(options.preprocess), threads=1)
             graph.check_inputs({feature.name for feature in target.model.manifest.features})
-            if len(graph.outputs) != 1:
-                raise ModelError(f"{options.preprocess}: it must have one output")
+            if options.input is not None and len(graph.outputs) != 1:
+                raise ModelError(f"{options.preprocess}: for one input it must have one output")
+        if not target.model.manifest.batched:
+            raise ModelError(f"{target.model.name}: TensorFlow Serving needs a batch dimension")
         return cls(options, None if version == LATEST else int(version), graph)
 
     def inputs(self, rows: Rows) -> Array | dict[str, Array]:
@@ -67,5 +70,8 @@ class ServedModel:
         """
         if self.graph is None:
             return rows.columns
-        (tensor,) = self.graph.run(rows).values()
+        tensors = self.graph.run(rows)
+        if len(tensors) > 1:
+            return dict(tensors)
+        (tensor,) = tensors.values()
         return tensor if self.options.input is None else {self.options.input: tensor}

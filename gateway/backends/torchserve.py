@@ -16,7 +16,7 @@ from yarl import URL
 from gateway.backends.base import Call, Health, Target, conform
 from gateway.backends.http import HTTPBackend, Reply
 from gateway.config import Settings
-from gateway.errors import BackendError, GatewayError
+from gateway.errors import BackendError, GatewayError, ModelError
 from gateway.models.rows import Outputs, Rows
 
 
@@ -58,6 +58,8 @@ class TorchServeBackend(HTTPBackend):
         )
 
     async def load(self, target: Target) -> None:
+        if not target.model.manifest.batched:
+            raise ModelError(f"{target.model.name}: TorchServe needs a batch dimension")
         self._loaded[target] = target.parse(TorchServeOptions)
 
     async def predict(self, target: Target, rows: Rows, call: Call) -> Outputs:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime as ort
 
 from gateway.errors import ModelError
 from gateway.models.rows import Array, Inputs, Outputs, Rows, concat_outputs
+from gateway.models.session import CPU, open_session
 
 #: ONNX tensor element types as ONNX Runtime spells them → numpy. Strings must be object arrays:
 #: ONNX Runtime takes bytes ("S") arrays without a word and answers something else.
@@ -30,30 +33,32 @@ DTYPES: dict[str, type] = {
     "tensor(string)": np.object_,
 }
 
+_QUIET = ort.RunOptions()
+_QUIET.log_severity_level = 4
+
 
 class Graph:
     """One ONNX Runtime session. ``run`` may be called from several threads at once.
 
     ``threads`` is the intra-op thread count; 0 takes what the cgroup's CPU quota allows
-    (:func:`available_cpus`), because ONNX Runtime alone would count the host's cores. Raises
-    :class:`ModelError` when the file cannot be loaded or has an input that is no tensor.
+    (:func:`available_cpus`), because ONNX Runtime alone would count the host's cores.
+    ``providers`` are the execution providers asked for, and ``placement`` says which there are.
+    With ``batched`` the first dimension of every input and output is the row; otherwise each row is
+    a call of its own, its arrays whole. ``names`` says what the graph calls the inputs whose
+    features are named otherwise. Raises :class:`ModelError` when the file cannot be loaded or has
+    an input that is no tensor.
     """
 
-    def __init__(self, path: Path, threads: int = 0) -> None:
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads or available_cpus()
-        options.inter_op_num_threads = 1
-        # Threads that spin while they wait take the CPU from the event loop and other workers.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        options.log_severity_level = 3
-        try:
-            self._session = ort.InferenceSession(
-                str(path), options, providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:  # ONNX Runtime's exceptions share no base of their own
-            # Its words hold the whole path, which is no business of those who may read the reason.
-            words = str(error).replace(str(path), path.name)
-            raise ModelError(f"{path.name}: {words}") from error
+    def __init__(
+        self,
+        path: Path,
+        threads: int = 0,
+        *,
+        providers: Sequence[str] = (CPU,),
+        batched: bool = True,
+        names: Mapping[str, str] | None = None,
+    ) -> None:
+        self._session, self.placement = open_session(path, threads or available_cpus(), providers)
         # The C++ session below Python's: the wrapper checks again on every call what is checked
         # here once, for a third of the price of a small graph. Both take the same arguments.
         self._engine = getattr(self._session, "_sess", self._session)
@@ -64,23 +69,28 @@ class Graph:
         for name, node in self.inputs.items():
             if node.type not in DTYPES:
                 raise ModelError(f"{path.name}: input {name} is a {node.type}, not a known tensor")
+        self._theirs = dict(names or {})
+        ours = {theirs: name for name, theirs in self._theirs.items()}
         self._feeds: Inputs = {
-            name: (np.dtype(DTYPES[node.type]), len(node.shape))
+            ours.get(name, name): (np.dtype(DTYPES[node.type]), len(node.shape))
             for name, node in self.inputs.items()
         }
+        self.batched = batched
         #: The batch size the graph was built for, None where it takes any.
-        self.fixed_batch = self._fixed_batch()
+        self.fixed_batch = self._fixed_batch() if batched else None
 
     def run(self, rows: Rows) -> Outputs:
         """Outputs of a batch; each array's first dimension is ``rows.count``.
 
         A graph with a fixed batch dimension is run once per that many rows, the last time filled
-        up by repeating the last row.
+        up by repeating the last row; one without a batch dimension once per row.
         """
+        if not self.batched:
+            return self._run_each(rows)
         feeds = rows.feeds(self._feeds)
         size = self.fixed_batch
         if size is None or rows.count == size:
-            return self._run(feeds)
+            return self.call(feeds)
         parts: list[Outputs] = []
         for start in range(0, rows.count, size):
             count = min(size, rows.count - start)
@@ -92,21 +102,43 @@ class Graph:
                 )
                 for name, feed in feeds.items()
             }
-            parts.append({name: out[:count] for name, out in self._run(filled).items()})
+            parts.append({name: out[:count] for name, out in self.call(filled).items()})
         return concat_outputs(parts)
 
     def check_inputs(self, names: set[str]) -> None:
         """Raise :class:`ModelError` unless the graph's inputs are exactly these names."""
-        if set(self.inputs) != names:
-            missing = sorted(set(self.inputs) - names)
-            unused = sorted(names - set(self.inputs))
+        if set(self._feeds) != names:
+            missing = sorted(set(self._feeds) - names)
+            unused = sorted(names - set(self._feeds))
             raise ModelError(
                 f"{self.path.name}: inputs the manifest lacks: {missing}; features the graph "
                 f"does not take: {unused}"
             )
 
-    def _run(self, feeds: dict[str, Array]) -> Outputs:
-        results = self._engine.run(self._output_names, feeds, None)
+    def _run_each(self, rows: Rows) -> Outputs:
+        """A call per row; raises ValueError where their outputs differ in shape."""
+        columns = rows.columns
+        parts = [
+            self.call(
+                {
+                    name: _whole(columns[name][index], dtype, rank)
+                    for name, (dtype, rank) in self._feeds.items()
+                }
+            )
+            for index in range(rows.count)
+        ]
+        try:
+            return {name: np.stack([part[name] for part in parts]) for name in self._output_names}
+        except ValueError as error:
+            raise ValueError(
+                "the answers to its instances differ in shape: send each in a request of its own"
+            ) from error
+
+    def call(self, feeds: dict[str, Array], quiet: bool = False) -> Outputs:
+        """One run of the graph on these very arrays, by feature; ``quiet`` logs no failure."""
+        if self._theirs:
+            feeds = {self._theirs.get(name, name): feed for name, feed in feeds.items()}
+        results = self._engine.run(self._output_names, feeds, _QUIET if quiet else None)
         return dict(zip(self._output_names, results, strict=True))
 
     def _fixed_batch(self) -> int | None:
@@ -117,6 +149,12 @@ class Graph:
         if len(fixed) > 1 or len(sizes) > 1:
             raise ModelError(f"{self.path.name}: its inputs disagree about the batch size")
         return fixed.pop()
+
+
+def _whole(value: object, dtype: np.dtype[Any], rank: int) -> Array:
+    """One row's value as the whole of an input: of its dtype, with its rank at least."""
+    array: Array = np.asarray(value, dtype)
+    return array.reshape((1,) * (rank - array.ndim) + array.shape)
 
 
 def available_cpus() -> int:

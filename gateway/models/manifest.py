@@ -31,6 +31,8 @@ _ELEMENTS: dict[FeatureType, TensorType] = {
     "tensor": "float32",
     "image": "uint8",
 }
+#: What the name of a feature may not hold.
+UNSPEAKABLE = re.compile(r'["\\\x00-\x1f]')
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
 
 
@@ -46,6 +48,9 @@ class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     height and width; ``layout`` orders the array the graph gets (HWC unless it says otherwise).
     With dtype float32 its values are divided by ``scale``, less ``mean``, divided by ``std``, the
     latter two per channel.
+
+    ``finite`` false lets a ``tensor`` of floats hold null, which is NaN, and its raw bytes NaN and
+    infinities, which JSON cannot spell.
     """
 
     name: str
@@ -63,6 +68,7 @@ class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     scale: float | None = None
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
+    finite: bool = True
 
     @property
     def element(self) -> TensorType:
@@ -113,6 +119,8 @@ class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             items: dict[str, Any] = {"type": "string" if self.element == "string" else "number"}
             if self.element == "bool":
                 items = {"type": "boolean"}
+            if not self.finite:
+                items = {"type": ["number", "null"]}
             for size in reversed(self.shape):
                 items = {"type": "array", "items": items}
                 if size is not None:
@@ -135,6 +143,10 @@ class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def check(self) -> None:
         """Raise :class:`ModelError` where the definition contradicts itself."""
         image_feature.check(self)
+        if UNSPEAKABLE.search(self.name):
+            raise ModelError(
+                f"feature {self.name!r}: a name has no quotes, backslashes or controls"
+            )
         if self.range is not None:
             if self.type not in ("integer", "number"):
                 raise ModelError(f"feature {self.name}: a {self.type} has no range")
@@ -146,6 +158,8 @@ class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 raise ModelError(
                     f"feature {self.name}: range {low}–{high} does not fit in {self.element}"
                 )
+        if not self.finite and (self.type != "tensor" or not self.element.startswith("float")):
+            raise ModelError(f"feature {self.name}: finite is for tensors of floats")
         if self.categories is not None:
             if self.type != "string":
                 raise ModelError(f"feature {self.name}: a {self.type} has no categories")
@@ -214,7 +228,13 @@ class BackendSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A model's payload, results and backends. The first lineage of a backend is its default."""
+    """A model's payload, results and backends. The first lineage of a backend is its default.
+
+    ``batched`` says that the first dimension of all the graph's inputs and outputs is the row; a
+    feature's and an output's ``shape`` leaves it out. Without it each instance is one call, its
+    arrays as they are. ``warm_up`` false means that there is no example the model answers, so
+    that it is ready without having answered one.
+    """
 
     name: str
     features: tuple[Feature, ...]
@@ -224,6 +244,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     parity: Parity = Parity()
     batching: Batching = Batching()
     out_of_range: Literal["warn", "reject"] = "warn"
+    batched: bool = True
+    warm_up: bool = True
 
     @classmethod
     def load(cls, folder: Path) -> Manifest:
@@ -246,7 +268,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Raise :class:`ModelError` where the manifest contradicts itself."""
         if not re.fullmatch(_NAME, self.name):
             raise ModelError(f"name {self.name!r} must match {_NAME}")
-        if not self.features or not self.outputs or not self.backends:
+        if not self.outputs or not self.backends or (self.batched and not self.features):
             raise ModelError("features, outputs and backends may not be empty")
         for kind, entries in (("feature", self.features), ("output", self.outputs)):
             repeated = [n for n, k in Counter(e.name for e in entries).items() if k > 1]
@@ -303,7 +325,8 @@ def _example(feature: Feature) -> Any:
         return image_feature.blank(feature)
     if feature.type == "tensor":
         zero = "" if feature.element == "string" else np.zeros((), feature.element).item()
-        return np.full([size or 1 for size in feature.shape], zero, dtype=object).tolist()
+        sizes = [1 if size is None else size for size in feature.shape]
+        return np.full(sizes, zero, dtype=object).tolist()
     low = feature.range[0] if feature.range is not None else 0
     return int(low) if feature.type == "integer" else float(low)
 

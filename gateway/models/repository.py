@@ -64,10 +64,11 @@ class Repository:
     def scan(
         cls, path: Path, max_instances: int = MAX_INSTANCES, max_pixels: int = MAX_PIXELS
     ) -> Repository:
-        """Read a repository of model folders, a single model folder, or a plain ``.onnx`` file.
+        """Read a repository of models, a single model folder, or a plain ``.onnx`` file.
 
-        A folder that cannot be read goes to ``failures``; the others are served. Raises
-        :class:`ModelError` where there is nothing at ``path`` to serve.
+        In a repository a model is a folder with a manifest or a plain ``.onnx`` file. What cannot
+        be read goes to ``failures``; the others are served. Raises :class:`ModelError` where there
+        is nothing at ``path`` to serve.
         """
         repository = cls()
         repository.path, repository.max_instances = path, max_instances
@@ -76,9 +77,10 @@ class Repository:
             repository.add(derive_manifest(path), "1", path.parent)
             return repository
         if (path / MANIFEST_NAME).is_file():
-            folders = [path]
+            folders, files = [path], []
         else:
             folders = sorted(folder.parent for folder in path.glob(f"*/{MANIFEST_NAME}"))
+            files = sorted(file for file in path.glob("*.onnx") if file.is_file())
         for folder in folders:
             try:
                 manifest = Manifest.load(folder)
@@ -89,8 +91,18 @@ class Repository:
                     repository.add(manifest, version.name, version)
             except ModelError as error:
                 repository.failures[folder.name] = error.detail
+        for file in files:
+            try:
+                manifest = derive_manifest(file)
+                if manifest.name in repository.models:
+                    raise ModelError(f"{file.name}: there is a model named {manifest.name} already")
+                repository.add(manifest, "1", file.parent)
+            except ModelError as error:
+                repository.failures[file.name] = error.detail
         if not repository.models and not repository.failures:
-            raise ModelError(f"{path}: there is no model, a folder with a {MANIFEST_NAME}")
+            raise ModelError(
+                f"{path}: there is no model, a folder with a {MANIFEST_NAME} or an .onnx file"
+            )
         return repository
 
     def add(self, manifest: Manifest, version: str, folder: Path) -> ModelVersion:

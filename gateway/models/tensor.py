@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
@@ -16,11 +16,12 @@ from gateway.models.rows import Array
 class Raw(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """``{"b64": "…"}``: the elements of one row, little-endian, row-major, in base64.
 
-    Several times faster to read than a list of numbers. Not for strings, nor for shapes that vary
-    in more than one dimension.
+    Several times faster to read than a list of numbers. Not for strings. ``shape`` is that of the
+    row; it can be left out where one dimension varies at most.
     """
 
     b64: bytes
+    shape: list[Annotated[int, msgspec.Meta(ge=0, le=2**31)]] | None = None
 
 
 class TensorError(ValueError):
@@ -36,6 +37,8 @@ def json_type(feature: Feature) -> Any:
     """The type msgspec decodes a tensor to."""
     kind = "O" if feature.element == "string" else np.dtype(feature.element).kind
     nested: Any = {"O": str, "f": float, "b": bool}.get(kind, int | float)
+    if not feature.finite and kind == "f":
+        nested = float | None
     for _ in feature.shape:
         nested = list[nested]
     return nested if kind == "O" or not feature.shape else nested | Raw
@@ -49,9 +52,11 @@ def to_array(feature: Feature, values: Sequence[Any]) -> Array:
     if any(type(value) is Raw for value in values):
         return _stack([_from_raw(feature, value) for value in values])
     try:
-        wide: Array = np.array(values, dtype=object if feature.element == "string" else None)
+        wide: Array = np.array(values, dtype=_wide(feature))
     except ValueError as error:
         raise TensorError("shape", "its rows differ in shape, or it is ragged") from error
+    if not wide.size:
+        wide = wide.reshape(len(values), *_empty_shape(feature, wide.shape[1:]))
     _check_shape(feature, wide.shape[1:])
     if feature.element == "string":
         if not all(encodable(str(text)) for text in wide.ravel()):
@@ -62,9 +67,19 @@ def to_array(feature: Feature, values: Sequence[Any]) -> Array:
     if wide.dtype.kind == "f" and np.dtype(feature.element).kind != "f":
         wide = _whole(values)
     low, high = feature.limits
-    if wide.dtype.kind not in "iufO" or not (low <= wide.min() and wide.max() <= high):
+    checked = wide if feature.finite else wide[np.isfinite(wide)]
+    if not checked.size:
+        return wide.astype(feature.element)
+    if wide.dtype.kind not in "iufO" or not (low <= checked.min() and checked.max() <= high):
         raise TensorError("dtype", f"does not fit in {feature.element}")
     return wide.astype(feature.element)
+
+
+def _wide(feature: Feature) -> type | None:
+    """The dtype that carries all values of a feature until it is known that they fit."""
+    if feature.element == "string":
+        return object
+    return None if feature.finite else np.float64  # which makes NaN of null
 
 
 def encodable(text: str) -> bool:
@@ -95,13 +110,18 @@ def _from_raw(feature: Feature, value: Any) -> Array:
         return array
     dtype = np.dtype(feature.element).newbyteorder("<")
     sizes = [-1 if size is None else size for size in feature.shape]
+    if value.shape is not None:
+        _check_shape(feature, tuple(value.shape))
+        sizes = value.shape
     try:
         flat = np.frombuffer(value.b64, dtype)
         shaped: Array = flat.reshape(sizes).astype(feature.element, copy=False)
     except ValueError as error:
         detail = f"its {len(value.b64)} bytes do not fit in shape or size"
+        if feature.shape.count(None) > 1 and value.shape is None:
+            detail = "several of its dimensions vary: raw bytes need their shape beside them"
         raise TensorError("shape", detail) from error
-    if shaped.dtype.kind == "f" and not np.isfinite(shaped).all():
+    if shaped.dtype.kind == "f" and feature.finite and not np.isfinite(shaped).all():
         raise TensorError("dtype", "holds numbers that are not finite")
     return shaped
 
@@ -111,6 +131,14 @@ def _stack(rows: list[Array]) -> Array:
         return np.stack(rows)
     except ValueError as error:
         raise TensorError("shape", "its rows differ in shape") from error
+
+
+def _empty_shape(feature: Feature, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of a row without elements: ``[]`` says nothing of the dimensions below it."""
+    if len(shape) > len(feature.shape):
+        return shape
+    below = feature.shape[len(shape) :]
+    return shape + tuple(0 if size is None else size for size in below)
 
 
 def _check_shape(feature: Feature, shape: tuple[int, ...]) -> None:

@@ -32,7 +32,8 @@ class HealthMonitor:
     """Checks targets on demand and believes the result for a moment.
 
     A target is ready once it has answered a warm-up prediction with the manifest's example, and
-    as long as its backend's own check agrees; one that failed must answer another warm-up.
+    as long as its backend's own check agrees; one that failed must answer another warm-up. A model
+    without an example it answers (``warm_up`` false) is ready as soon as the check says so.
     """
 
     def __init__(self, backends: Mapping[str, Backend], timeout: float, max_age: float) -> None:
@@ -83,7 +84,7 @@ class HealthMonitor:
         target = state.target
         backend = self._backends[target.backend]
         health = await backend.check(target, Call.within(self._timeout))
-        if health.ready and not state.health.ready:
+        if health.ready and not state.health.ready and target.model.manifest.warm_up:
             validator = target.model.validator
             try:
                 rows = validator.convert([target.model.manifest.example])

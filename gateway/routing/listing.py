@@ -13,14 +13,15 @@ Listing = Mapping[str, tuple[int, int]]
 
 
 def list_files(path: Path | None) -> Listing:
-    """The manifests and the files of all versions; nothing where ``path`` is no folder."""
+    """The manifests, plain graphs, and the files of all versions; nothing where it is no folder."""
     if path is None or not path.is_dir():
         return {}
     folders = [path] if (path / MANIFEST_NAME).is_file() else sorted(path.iterdir())
     listing = {}
     for folder in folders:
         versions = [*folder.glob("[0-9]*"), *folder.glob("[0-9]*/**/*")] if folder.is_dir() else []
-        for file in (folder / MANIFEST_NAME, *versions):
+        plain = [folder] if folder.suffix == ".onnx" else []
+        for file in (folder / MANIFEST_NAME, *plain, *versions):
             with suppress(OSError):
                 found = file.stat()
                 listing[str(file)] = found.st_size, found.st_mtime_ns

@@ -13,11 +13,13 @@ from gateway.routing.lane import Lane
 
 
 async def try_out(lane: Lane, before: Lane | None, settings: Settings) -> None:
-    """Predict the manifest's example; raises :class:`GatewayError` where that fails.
+    """Predict the manifest's example, if it has one; raises :class:`GatewayError` where that fails.
 
     :class:`ModelError` where the answer is not finite. How far it is from the answer of the version
     before goes to the log: a new version is meant to differ, but not by orders of magnitude.
     """
+    if not lane.target.model.manifest.warm_up:
+        return
     outputs = await _example(lane, settings)
     for name, array in outputs.items():
         if array.dtype.kind == "f" and not np.isfinite(array).all():
@@ -48,7 +50,7 @@ async def _example(lane: Lane, settings: Settings) -> Outputs:
 def _differences(old: Outputs, new: Outputs) -> dict[str, float]:
     """The largest absolute difference by output, of the numeric ones that both have."""
     return {
-        name: float(np.abs(np.subtract(array, old[name], dtype=np.float64)).max())
+        name: float(np.abs(np.subtract(array, old[name], dtype=np.float64)).max(initial=0.0))
         for name, array in new.items()
         if array.dtype.kind in "iuf" and name in old and old[name].shape == array.shape
     }

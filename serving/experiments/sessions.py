@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime as ort
 
+from gateway.inspection.structure import nodes_of
 from gateway.models.rows import Array
 from serving.experiments.errors import NotMeasured
 
@@ -87,8 +88,8 @@ def providers_of_nodes(path: Path, provider: str, feeds: Feeds) -> dict[str, int
 
 def operators(path: Path) -> dict[str, int]:
     """How many nodes of each type a graph's file holds, most first, its subgraphs' included."""
-    graph = onnx.load(str(path), load_external_data=False).graph
-    counted = Counter(node.op_type for node in _nodes(graph))
+    model = onnx.load(str(path), load_external_data=False)
+    counted = Counter(node.op_type for node in nodes_of(model))
     return dict(counted.most_common())
 
 
@@ -102,14 +103,6 @@ def largest_difference(answers: list[Array], reference: list[Array]) -> float:
         (_difference(one, other) for one, other in zip(answers, reference, strict=True)),
         default=0.0,
     )
-
-
-def _nodes(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
-    for node in graph.node:
-        yield node
-        for attribute in node.attribute:
-            for inner in (attribute.g, *attribute.graphs):
-                yield from _nodes(inner)
 
 
 def _difference(one: Array, other: Array) -> float:

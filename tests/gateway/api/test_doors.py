@@ -67,6 +67,12 @@ async def test_backends(client: Client) -> None:
             "breaker": "closed",
             "queued_rows": 0,
             "detail": "",
+            "providers": {
+                "asked": ["CPUExecutionProvider"],
+                "active": ["CPUExecutionProvider"],
+                "nodes": {},
+                "warnings": [],
+            },
         }
     ]
 

@@ -33,6 +33,20 @@ def test_every_feature_and_category_is_in_it(manifest: dict[str, Any]) -> None:
             assert f"{bound}" in schema["description"]
 
 
+#: Tensors beyond those of one shape and finite numbers.
+VARYING: dict[str, Any] = {
+    "name": "varying",
+    "features": [
+        {"name": "mask", "type": "tensor", "shape": [None, 1], "finite": False},
+        {"name": "grid", "type": "tensor", "shape": [2, None, 3], "dtype": "int8"},
+        {"name": "none", "type": "tensor", "shape": [0, 2]},
+        {"name": "many", "type": "tensor", "shape": [None, None], "dtype": "uint8"},
+    ],
+    "outputs": [{"name": "ok"}],
+    "backends": {"memory": {"lineages": {"made": {}}}},
+}
+VARIED: dict[str, Any] = {"mask": [[None], [1]], "grid": [[], []], "none": [], "many": [[1, 2]]}
+
 numbers = st.integers() | st.floats(allow_nan=False, allow_infinity=False)
 anything: st.SearchStrategy[Any] = (
     st.none() | st.booleans() | st.integers(0, 30) | st.text(max_size=2) | st.just({})
@@ -62,6 +76,15 @@ CHANGES = {
             "words": st.lists(st.text(max_size=1) | anything, max_size=3) | encoded,
         },
     ),
+    "varying": st.fixed_dictionaries(
+        {},
+        optional={
+            "mask": st.lists(st.lists(numbers | st.none(), max_size=2), max_size=2) | anything,
+            "grid": st.lists(st.just([]) | st.just([[1, 2, 3]]), max_size=1) | anything,
+            "none": st.lists(st.lists(numbers, max_size=2), max_size=1) | anything,
+            "many": encoded | st.just({"b64": "AQI=", "shape": [1, 2]}) | anything,
+        },
+    ),
 }
 
 
@@ -71,10 +94,10 @@ def both(content: dict[str, Any]) -> tuple[Draft202012Validator, Validator]:
     return Draft202012Validator(row(manifest)), Validator(manifest)
 
 
-SCHEMAS = {content["name"]: both(content) for content in (MIXED, WIDE)}
+SCHEMAS = {content["name"]: both(content) for content in (MIXED, WIDE, VARYING)}
 
 
-@pytest.mark.parametrize(("manifest", "fitting"), [(MIXED, GOOD), (WIDE, FITS)])
+@pytest.mark.parametrize(("manifest", "fitting"), [(MIXED, GOOD), (WIDE, FITS), (VARYING, VARIED)])
 @given(st.data())
 @settings(max_examples=400, deadline=None)
 def test_the_schema_takes_what_the_decoder_takes(

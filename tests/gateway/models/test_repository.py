@@ -57,6 +57,16 @@ def test_a_model_folder_and_a_plain_graph_are_repositories(
     assert Repository.scan(linear_graph(tmp_path / "plain.onnx", [1.0])).get().name == "plain"
 
 
+def test_plain_graphs_beside_model_folders(mixed_repository: Path) -> None:
+    linear_graph(mixed_repository / "plain.onnx", [1.0])
+    linear_graph(mixed_repository / "mixed.onnx", [1.0])
+    (mixed_repository / "broken.onnx").write_bytes(b"not a graph")
+    repository = Repository.scan(mixed_repository)
+    assert list(repository.models) == ["mixed", "plain"]
+    assert repository.get("mixed").manifest.description == "Adds up."
+    assert set(repository.failures) == {"mixed.onnx", "broken.onnx"}
+
+
 def test_nothing_to_serve_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"model\.yaml"):
         Repository.scan(tmp_path)

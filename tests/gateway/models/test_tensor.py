@@ -65,6 +65,60 @@ def test_raw_bytes_that_do_not_fit(options: dict[str, Any], value: Any) -> None:
     assert caught.value.errors[0].field == "x"
 
 
+def test_raw_bytes_may_say_their_shape() -> None:
+    check = validator(shape=(None, None, 2), dtype="int64")
+    array = np.arange(12).reshape(3, 2, 2)
+    rows = check.decode(json.dumps({"x": raw(array) | {"shape": [3, 2, 2]}}).encode())
+    np.testing.assert_array_equal(rows.columns["x"], array[np.newaxis])
+    for value in (
+        raw(array),
+        raw(array) | {"shape": [3, 2]},
+        raw(array) | {"shape": [2, 2, 2]},
+        raw(array) | {"shape": [3, 4, 1]},
+        raw(array) | {"shape": [-1, 2, 2]},
+        raw(array) | {"shape": [2**80, 2, 2]},
+    ):
+        with pytest.raises(InvalidInput):
+            check.decode(json.dumps({"x": value}).encode())
+    with pytest.raises(InvalidInput, match="need their shape"):
+        check.decode(json.dumps({"x": raw(array)}).encode())
+
+
+def test_numbers_that_are_not_finite_where_the_manifest_allows_them() -> None:
+    check = validator(shape=(3,), finite=False)
+    rows = check.decode(b'{"instances": [{"x": [1, null, 2]}, {"x": [null, null, null]}]}')
+    nan = np.nan
+    np.testing.assert_array_equal(rows.columns["x"], [[1, nan, 2], [nan, nan, nan]])
+    rows = check.decode(json.dumps({"x": raw(np.array([nan, np.inf, 1], np.float32))}).encode())
+    np.testing.assert_array_equal(rows.columns["x"], [[nan, np.inf, 1]])
+    again = check.decode(msgspec.json.encode(rows.objects[0]))
+    np.testing.assert_array_equal(again.columns["x"], rows.columns["x"])
+    for value in ("[1, null, 1e39]", "[1, NaN, 1]", "[1, null]", "null"):
+        with pytest.raises(InvalidInput):
+            check.decode(f'{{"x": {value}}}'.encode())
+
+
+@pytest.mark.parametrize(
+    ("shape", "value", "full"),
+    [
+        ((None, 3), [], (0, 3)),
+        ((2, None), [[], []], (2, 0)),
+        ((None, None, 4), [[]], (1, 0, 4)),
+        ((0,), [], (0,)),
+        ((2,), [], None),
+        ((None,), [[]], None),
+    ],
+)
+def test_lists_without_elements(shape: Any, value: Any, full: Any) -> None:
+    for dtype in ("float32", "int64", "bool", "string"):
+        check, body = validator(shape=shape, dtype=dtype), json.dumps({"x": value}).encode()
+        if full is None:
+            with pytest.raises(InvalidInput):
+                check.decode(body)
+        else:
+            assert check.decode(body).columns["x"].shape == (1, *full)
+
+
 def test_rows_that_differ_in_shape_are_refused() -> None:
     body = {"instances": [{"x": raw(np.ones(n, np.float32))} for n in (1, 2)]}
     with pytest.raises(InvalidInput, match="shape"):
