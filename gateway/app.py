@@ -9,7 +9,7 @@ from typing import Any
 
 from aiohttp import web
 
-from gateway.api import compare, health, models, openapi, predict, routing
+from gateway.api import compare, health, models, openapi, page, predict, routing
 from gateway.api.admission import count_ended
 from gateway.api.connection import Door
 from gateway.api.drain import DRAIN, Drain
@@ -73,7 +73,8 @@ def create_app(
     app[ENVELOPE] = Envelope(app[ROUTER])
     app[predict.DOOR] = predict.PredictDoor(app[ROUTER], app[ENVELOPE])
     app[compare.DOOR] = compare.CompareDoor(app[ROUTER], app[ENVELOPE])
-    app.add_routes([*_DOORS, *_HEALTH])
+    app[page.WEB] = page.Folder()
+    app.add_routes([*_DOORS, *_HEALTH, *page.routes()])
     if not settings.management_port:
         app.add_routes(_MANAGEMENT)
     for path, door in aliases.items():
@@ -116,7 +117,7 @@ def _application(settings: Settings) -> web.Application:
 
 def _aliases(settings: Settings) -> Mapping[str, str]:
     """Second paths and the doors they lead to; raises :class:`ConfigError` where one is taken."""
-    taken = {route.path for route in [*_DOORS, *_HEALTH, *_MANAGEMENT]}
+    taken = {route.path for route in [*_DOORS, *_HEALTH, *_MANAGEMENT]} | set(page.DOORS)
     asked = {
         "predict_route": (settings.predict_route, predict.PATH),
         "health_route": (settings.health_route, health.READY_PATH),

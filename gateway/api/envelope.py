@@ -13,6 +13,7 @@ from gateway.api import wire
 from gateway.api.connection import Arrival, Connection
 from gateway.api.drain import DRAIN
 from gateway.api.guard import GUARD
+from gateway.api.page import DOORS
 from gateway.backends.base import Target
 from gateway.errors import (
     BodyTooLarge,
@@ -196,7 +197,7 @@ class Envelope:
         if isinstance(error, web.HTTPMethodNotAllowed):
             return MethodNotAllowed(error.method, sorted(error.allowed_methods))
         if isinstance(error, web.HTTPNotFound) and routes is not None:
-            doors = {resource.canonical for resource in routes.resources()}
+            doors = {resource.canonical for resource in routes.resources()} - DOORS
             return NotFound("path", visit.request.path, sorted(doors))
         if isinstance(error, web.HTTPException) and error.status < 500:
             return InvalidRequest(shorten(error.reason))

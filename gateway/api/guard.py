@@ -10,6 +10,7 @@ from pathlib import Path
 from aiohttp import web
 
 from gateway.api.keys import KeyRing, require_admin
+from gateway.api.page import DOORS
 from gateway.config import Settings
 from gateway.errors import Forbidden
 from gateway.logs import logger
@@ -20,7 +21,7 @@ _REFRESH_S = 1.0
 class Need(Enum):
     """What a request needs to pass."""
 
-    #: For whoever watches the process.
+    #: For whoever watches the process, and for pages that hold nothing of their own.
     NOTHING = auto()
     #: An API key, where the gateway has some.
     KEY = auto()
@@ -37,7 +38,7 @@ _MANAGEMENT = ("/metrics", "/v1/backends", "/v1/routing", "/v1/shadow")
 
 def need(door: str, method: str) -> Need:
     """What a request to a door, a route's pattern, needs; "" is any path without a route."""
-    if door in _HEALTH:
+    if door in _HEALTH or door in DOORS:
         return Need.NOTHING
     if door.startswith(_MANAGEMENT):
         return Need.READ if method in ("GET", "HEAD") else Need.EDIT

@@ -14,7 +14,7 @@ import msgspec
 from aiohttp import web
 
 from gateway import __version__
-from gateway.api import health, models, routing
+from gateway.api import health, models, openapi_outline, routing
 from gateway.api.envelope import ID_HEADER
 from gateway.api.forms import MULTIPART
 from gateway.api.intake import CONTENT_TYPE
@@ -132,7 +132,7 @@ def document(router: Router) -> dict[str, Any]:
             "headers": HEADERS,
         },
     }
-    return secure(described, router.settings)
+    return openapi_outline.outline(secure(described, router.settings))
 
 
 def _described(router: Router) -> list[tuple[str, Manifest, list[str]]]:

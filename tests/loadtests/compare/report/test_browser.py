@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from loadtests.compare.report import write_html
+from tests.chromium import chromium
 from tests.loadtests.compare.report.documents import full
 from tests.loadtests.compare.report.odd import odd
 
 pytestmark = pytest.mark.chromium
 
-_ARGUMENTS = [
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 _SIZES = {"desktop": (1280, 900), "phone": (390, 844)}
 #: Of each figure: where its plot is, and whether it is to be seen.
 _BOXES = """
@@ -59,11 +49,8 @@ _TOO_FAINT = """
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Debian's Chromium."""
-    with sync_playwright() as playwright:
-        program = shutil.which("chromium")
-        running = playwright.chromium.launch(executable_path=program, args=_ARGUMENTS)
+    with chromium() as running:
         yield running
-        running.close()
 
 
 @pytest.fixture(scope="module")

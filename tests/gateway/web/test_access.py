@@ -1,0 +1,93 @@
+"""For everyone: axe finds nothing serious, and nothing is wider than a phone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from tests.gateway.web.conftest import Look
+from tests.gateway.web.serving import press
+
+pytestmark = pytest.mark.chromium
+
+
+def predict(page: Page) -> None:
+    page.get_by_label("count pieces", exact=True).fill("99")
+    press(page, "Predict")
+    expect(page.locator(".answer")).to_be_visible()
+
+
+def compare(page: Page) -> None:
+    press(page, "Compare all")
+    expect(page.locator(".targets > li")).to_have_count(3)
+
+
+def error(page: Page) -> None:
+    page.get_by_label("count pieces", exact=True).fill("many")
+    press(page, "Predict")
+    expect(page.get_by_role("alert")).to_contain_text("does not fit")
+
+
+def enter_key(page: Page) -> None:
+    press(page, "API key")
+    expect(page.get_by_role("dialog")).to_be_visible()
+
+
+def edit_json(page: Page) -> None:
+    page.get_by_label("JSON", exact=True).check(force=True)
+    expect(page.get_by_label("The request’s body")).to_be_visible()
+
+
+def live(page: Page) -> None:
+    expect(page.locator(".backends > li")).to_have_count(2)
+
+
+def docs(page: Page) -> None:
+    page.locator("#operations-Predict-predict .opblock-summary-control").click()
+    page.get_by_role("button", name="Try it out").click()
+    page.get_by_label("model", exact=True).select_option("linear")  # the first example's
+    page.get_by_role("button", name="Execute").click()
+    expect(page.locator(".live-responses-table")).to_be_visible()
+
+
+VIEWS: list[tuple[str, Callable[[Page], None]]] = [
+    ("/#try/mixed", predict),
+    ("/#try/mixed", compare),
+    ("/#try/mixed", error),
+    ("/#try/mixed", enter_key),
+    ("/#try/mixed", edit_json),
+    ("/#live", live),
+    ("/docs", docs),
+]
+
+
+@pytest.mark.parametrize(("size", "scheme"), [("desktop", "light"), ("phone", "dark")])
+@pytest.mark.parametrize(("path", "reach"), VIEWS, ids=[reach.__name__ for _, reach in VIEWS])
+def test_nothing_serious(
+    look: Look, path: str, reach: Callable[[Page], None], size: str, scheme: str
+) -> None:
+    viewer = look(path, size=size, scheme=scheme)
+    reach(viewer.page)
+    viewer.page.wait_for_timeout(300)  # colours and bars move for a moment
+    found = Axe().run(viewer.page).response["violations"]
+    serious = [
+        (entry["id"], node["html"][:200])
+        for entry in found
+        if entry["impact"] in ("serious", "critical")
+        for node in entry["nodes"]
+    ]
+    assert serious == []
+    assert viewer.fits()
+    assert viewer.heard == (["422"] if reach is error else [])
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_follows_the_colour_scheme(look: Look, scheme: str) -> None:
+    for path in ("/#try/mixed", "/docs"):
+        page = look(path, scheme=scheme).page
+        colour = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        light = sum(int(part) for part in colour.removeprefix("rgb(").removesuffix(")").split(","))
+        assert (light > 600) == (scheme == "light")

@@ -1,0 +1,155 @@
+"""The view of what goes on, and what it says where it may not look."""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+import yaml
+from playwright.sync_api import Browser, expect
+
+from tests.gateway.api.test_guard import ADMIN, USER, write_keys
+from tests.gateway.web.conftest import Look
+from tests.gateway.web.serving import Served, Viewer, press, write_repository
+
+pytestmark = pytest.mark.chromium
+
+PAYLOAD = {"count": 2, "size": 0.5, "big": True, "name": "b"}
+POLICY = {
+    "models": {
+        "mixed": {
+            "fallback": ["memory"],
+            "canary": {"weights": {"onnx/pytorch": 75, "memory": 25}},
+            "shadow": {"candidate": "onnx/tensorflow", "share": 1.0},
+        }
+    }
+}
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A gateway with keys."""
+    folder = tmp_path_factory.mktemp("guarded")
+    keys = write_keys(folder / "keys.yaml")
+    with Served(write_repository(folder / "models"), api_keys_file=str(keys)) as gateway:
+        yield gateway
+
+
+def ask(url: str, times: int) -> None:
+    with requests.Session() as session:
+        for _ in range(times):
+            answer = session.post(f"{url}/v1/predict?model=mixed&backend=onnx", json=PAYLOAD)
+            assert answer.status_code == 200
+
+
+def test_charts_backends_routing_and_shadow(browser: Browser, tmp_path: Path) -> None:
+    repository = write_repository(tmp_path)
+    (repository / "routing.yaml").write_text(yaml.safe_dump(POLICY))
+    with Served(repository) as served:
+        viewer = Viewer(browser, served.url)
+        page = viewer.page
+        page.goto("/#live")
+        backends = page.locator(".backends > li")
+        expect(backends).to_have_count(2)
+        expect(backends.nth(0)).to_contain_text("ONNX Runtimeready")
+        expect(backends.nth(0)).to_contain_text("mixed 1, TensorFlow")
+        expect(page.locator(".legend")).to_contain_text("onnx/pytorch 75 %")
+        expect(page.locator(".legend")).to_contain_text("memory 25 %")
+        expect(page.locator(".shadow")).to_contain_text("Nothing compared yet.")
+        ask(served.url, 50)
+        chart = page.locator(".chart")
+        values = chart.locator("dd")
+        expect(values.nth(0)).to_have_text(re.compile(r"[1-9].*/s"))
+        expect(chart.nth(2).get_by_role("img")).to_have_attribute(
+            "aria-label", re.compile("Rows per call: 1 last")
+        )
+        expect(chart.nth(1).get_by_role("img")).to_have_attribute(
+            "aria-label", re.compile(r"Median: [\d.]+ ms last.*99 % within: [\d.]+ ms last")
+        )
+        assert page.locator("path.line").first.get_attribute("d")
+        expect(page.locator(".shadow .figure")).to_contain_text("100 % of rows agree")
+        expect(page.locator(".shadow")).to_contain_text("Rows compared50")
+        assert viewer.heard == []
+        viewer.close()
+
+
+def test_percentiles_are_prometheus(look: Look) -> None:
+    """As histogram_quantile: linear within a bucket, and the last bound for what lies beyond."""
+    page = look("/").page
+    found = page.evaluate("""async () => {
+      const { quantile } = await import("/web/js/metrics.js");
+      const counts = [[0.1, 0], [0.2, 10], [0.4, 90], [Infinity, 100]];
+      return [0.5, 0.05, 0.99].map((share) => quantile(counts, share))
+        .concat(quantile([[1, 0]], 0.5));
+    }""")
+    assert found == [pytest.approx(300), pytest.approx(150), pytest.approx(400), None]
+
+
+def test_a_user_may_predict_and_an_admin_may_watch(look: Look, guarded: Served) -> None:
+    viewer = look("/", url=guarded.url)
+    page = viewer.page
+    expect(page.locator("main")).to_contain_text("This gateway answers only with one.")
+    page.get_by_role("button", name="Enter an API key").click()
+    page.get_by_label("Key", exact=True).fill("wrong")
+    page.get_by_role("button", name="Use this key").click()
+    expect(page.locator("main")).to_contain_text("The one you gave is not known here.")
+
+    enter(viewer, USER)
+    page.get_by_label("Model", exact=True).select_option("mixed")
+    expect(page.get_by_label("count pieces", exact=True)).to_have_value("2")
+    press(page, "Predict")
+    expect(page.locator(".figure").first).to_have_text("2.5 pieces")
+    code = page.get_by_role("region", name="The request as code")
+    expect(code).to_contain_text("Bearer $GATEWAY_API_KEY")
+    assert USER not in page.content()
+    assert page.evaluate("localStorage.length") == 0
+    assert page.context.cookies() == []
+
+    page.get_by_role("link", name="Live").click()
+    expect(page.locator("#live .note")).to_contain_text("this needs an admin’s")
+    enter(viewer, ADMIN)
+    expect(page.locator(".backends > li")).to_have_count(2)
+    assert set(viewer.heard) == {"401", "403"}
+
+
+def enter(viewer: Viewer, key: str) -> None:
+    viewer.page.locator("#key-button").click()
+    viewer.page.get_by_label("Key", exact=True).fill(key)
+    viewer.page.get_by_role("button", name="Use this key").click()
+
+
+def test_a_management_port_is_told(browser: Browser, tmp_path: Path) -> None:
+    with Served(write_repository(tmp_path), management_port=free_port()) as served:
+        viewer = Viewer(browser, served.url)
+        page = viewer.page
+        page.goto("/#live")
+        expect(page.locator("#live .note")).to_contain_text("management_port")
+        expect(page.locator(".charts")).to_be_hidden()
+        page.get_by_role("link", name="Try").click()
+        expect(page.locator("form.payload")).to_be_visible()
+        assert set(viewer.heard) == {"404"}
+        viewer.close()
+
+
+def free_port() -> int:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return int(taken.getsockname()[1])
+
+
+def test_a_gateway_that_goes_away_is_told(browser: Browser, tmp_path: Path) -> None:
+    with Served(write_repository(tmp_path)) as served:
+        viewer = Viewer(browser, served.url)
+        page = viewer.page
+        page.goto("/#live")
+        expect(page.locator(".backends > li")).to_have_count(2)
+        expect(page.locator("form.payload")).to_be_attached()
+    expect(page.locator("#live .note")).to_contain_text("cannot be reached")
+    page.get_by_role("link", name="Try").click()
+    press(page, "Predict")
+    expect(page.locator(".result")).to_contain_text("The gateway cannot be reached")
+    viewer.close()
