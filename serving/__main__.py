@@ -1,4 +1,4 @@
-"""``python -m serving``: build a model folder, run the stand-in or an experiment."""
+"""``python -m serving``: build or import a model folder, run the stand-in or an experiment."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from typing import Annotated
 import typer
 
 from serving.experiments.cli import app as experiments
+from serving.importing.cli import import_
 from serving.stages.cli import app as stages
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help=__doc__)
 app.add_typer(experiments, name="experiment")
 app.add_typer(stages, name="stage")
+app.command("import")(import_)
 
 
 @app.command()

@@ -134,18 +134,18 @@ def quiet_imports() -> Iterator[None]:
             os.dup2(stderr.fileno(), 2)
 
 
-def install(built: Path, target: Path) -> None:
-    """Move the version and the manifest of the folder `built` to the model folder `target`.
+def install(built: Path, target: Path, number: str = layout.VERSION) -> None:
+    """Move version `number` and the manifest of the folder `built` to the model folder `target`.
 
     Other versions in `target` stay. A server that watches the folder never sees a version in
     part: it is copied under another name and renamed. Where that fails, the old version is put
     back.
     """
     target.mkdir(parents=True, exist_ok=True)
-    version = target / layout.VERSION
+    version = target / number
     with tempfile.TemporaryDirectory(prefix=".build-", dir=target) as folder:
         new, old = Path(folder) / "new", Path(folder) / "old"
-        shutil.copytree(built / layout.VERSION, new)
+        shutil.copytree(built / number, new)
         manifest = Path(shutil.copy(built / MANIFEST_NAME, folder))
         if version.exists():
             version.rename(old)

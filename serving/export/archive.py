@@ -33,9 +33,15 @@ _PACKED = (
 
 
 def make_archive(
-    name: str, net: torch.nn.Module, net_file: Path, manifest: Path, preprocess: Path, target: Path
+    name: str,
+    net: torch.nn.Module,
+    net_file: Path,
+    manifest: Path,
+    preprocess: Path,
+    target: Path,
+    version: str = layout.VERSION,
 ) -> None:
-    """Write `target`, a MAR of version :data:`serving.layout.VERSION`, by torch-model-archiver.
+    """Write `target`, a MAR of that version, by torch-model-archiver.
 
     Beside weights, network, handler, manifest and preprocessing graph it holds the part of the
     ``gateway`` package that validates and preprocesses, so that the handler does with a payload
@@ -56,7 +62,7 @@ def make_archive(
         shutil.copy(preprocess, beside / layout.PREPROCESS)
         torch.save(net.state_dict(), scratch / WEIGHTS)
         command = [sys.executable, "-c", _ARCHIVER, "--force"]
-        command += ["--model-name", name, "--version", layout.VERSION]
+        command += ["--model-name", name, "--version", version]
         command += ["--model-file", str(net_file), "--serialized-file", str(scratch / WEIGHTS)]
         command += ["--handler", str(_package("handlers") / "handler.py")]
         command += ["--extra-files", str(beside)]

@@ -29,7 +29,8 @@ LIBRARIES = (
 def write_card(path: Path, content: dict[str, Any], libraries: Sequence[str] = LIBRARIES) -> None:
     """Write the card beside the files it describes, with their hashes, the date and the versions.
 
-    `content` comes first; the hashes cover every other file of the card's folder.
+    `content` comes first; the hashes cover every other file of the card's folder. `libraries` are
+    the packages whose versions are told; all must be installed.
     """
     card = {
         **content,

@@ -34,10 +34,11 @@ def with_ranges(manifest: Manifest, seen: Mapping[str, tuple[float, float]]) -> 
     return msgspec.structs.replace(manifest, features=features)
 
 
-def to_yaml(manifest: Manifest) -> str:
+def to_yaml(manifest: Manifest, header: str = _HEADER) -> str:
     """The text of ``model.yaml``; what has its default value is left out, except two settings.
 
-    ``parity`` and ``out_of_range`` are spelled out, because readers look for them.
+    ``parity`` and ``out_of_range`` are spelled out, because readers look for them. ``header`` is
+    the comment above, with ``{name}`` for the model's name.
     """
     content: dict[str, Any] = {
         "name": manifest.name,
@@ -52,7 +53,7 @@ def to_yaml(manifest: Manifest) -> str:
         yaml.dump({key: value}, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
         for key, value in content.items()
     )
-    return _HEADER.format(name=manifest.name) + "\n".join(sections)
+    return header.format(name=manifest.name) + "\n".join(sections)
 
 
 def _rounded(feature: Feature, low: float, high: float) -> tuple[float, float]:

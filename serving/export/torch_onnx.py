@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import tempfile
 import warnings
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import onnx
@@ -20,6 +21,19 @@ def torch_to_onnx(net: torch.nn.Module, width: int, source: str, target: str) ->
     """
     # Two rows: an example batch of one would be taken for a constant.
     example = torch.zeros((2, width), dtype=torch.float32)
+    return export(net, {source: example}, [target], [{0: BATCH}])
+
+
+def export(
+    net: torch.nn.Module,
+    examples: Mapping[str, torch.Tensor],
+    outputs: Sequence[str],
+    dynamic: Sequence[Mapping[int, str]],
+) -> onnx.ModelProto:
+    """The network as a graph from `examples`, its arguments in order, to `outputs`.
+
+    `dynamic` names, per argument, the dimensions that vary. Raises what the dynamo exporter raises.
+    """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "net.onnx"
         # The exporter reports that torchvision is absent, and warns of its own deprecations.
@@ -28,13 +42,13 @@ def torch_to_onnx(net: torch.nn.Module, width: int, source: str, target: str) ->
             warnings.simplefilter("ignore", FutureWarning)
             torch.onnx.export(
                 net,
-                (example,),
+                tuple(examples.values()),
                 str(path),
                 dynamo=True,
                 opset_version=OPSET,
-                input_names=[source],
-                output_names=[target],
-                dynamic_shapes=({0: BATCH},),
+                input_names=list(examples),
+                output_names=list(outputs),
+                dynamic_shapes=tuple(dict(dims) for dims in dynamic),
                 external_data=False,
                 verbose=False,
             )

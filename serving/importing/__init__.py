@@ -1,0 +1,1 @@
+"""From a trained model to a model folder: load, describe, export, compare, write."""

@@ -1,0 +1,227 @@
+"""The import: load, describe, export, compare, and put the folder in place."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from gateway.client import predict_here
+from gateway.config import Settings
+from gateway.errors import GatewayError, ModelError
+from gateway.models.manifest import MANIFEST_NAME, Manifest, Output
+from gateway.models.manifest import Parity as Tolerance
+from gateway.models.rows import Array
+from serving import layout
+from serving.build import install
+from serving.export.card import write_card
+from serving.export.manifest import to_yaml, with_ranges
+from serving.importing.card import content
+from serving.importing.describe import Description, describe, with_number
+from serving.importing.errors import ImportRefused
+from serving.importing.graph_file import save_graph
+from serving.importing.load import load
+from serving.importing.original import Candidate
+from serving.importing.parity import (
+    Parity,
+    check_labels,
+    compare,
+    default_tolerance,
+    finite,
+    rows_of,
+)
+from serving.importing.request import Request
+from serving.importing.sample import Sample, read_sample
+
+_HEADER = """\
+# The manifest of the model {name}: the one definition of its payload and of what serves it.
+# Written by `python -m serving import`. Descriptions and units are for people, add yours; `range`
+# is what the sample held, lowest and highest, rounded outward.
+
+"""
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What came of an import; `files` maps what lies in the version's folder to its parity."""
+
+    folder: Path
+    manifest: Manifest
+    parity: Parity
+    files: Mapping[str, float]
+    notes: tuple[str, ...]
+
+
+def import_model(request: Request) -> Imported:
+    """Do what the request says and put the model's folder below ``request.out``.
+
+    Everything is made in a temporary folder and moved at the end.
+
+    Raises:
+        ImportRefused: the model cannot be exported, answers something else after it, or there is
+            another one already; nothing is written.
+        ModuleNotFoundError: a framework is not installed.
+    """
+    sample = None if request.sample is None else read_sample(request.sample)
+    original = load(request, sample)
+    described = describe(original, sample, request.targets)
+    answers = described.original.answer(described.columns)
+    finite(answers)
+    name = request.name or _name(request)
+    _check_place(request, name)
+    refused: list[ImportRefused] = []
+    candidates = described.original.candidates(described.columns)
+    while True:
+        try:
+            candidate = next(candidates)
+            with tempfile.TemporaryDirectory() as folder:
+                return _build(request, Path(folder) / name, described, sample, candidate, answers)
+        except ImportRefused as error:
+            refused.append(error)
+        except StopIteration:
+            # The first was the plain way; what was wrong with others is no help.
+            raise refused[0] from None
+
+
+def _build(
+    request: Request,
+    folder: Path,
+    described: Description,
+    sample: Sample | None,
+    candidate: Candidate,
+    answers: Mapping[str, Array],
+) -> Imported:
+    """Write one candidate into the empty `folder`, prove it, and move it into place."""
+    original = described.original
+    artifact = f"{original.lineage}.onnx"
+    version = folder / request.version
+    version.mkdir(parents=True)
+    manifest = _manifest(request, folder.name, described, candidate, answers, artifact)
+    save_graph(candidate.graph, version / artifact)
+    rows = rows_of(manifest, described.columns)
+    tolerance = manifest.parity.absolute
+    parity, found = compare(version / artifact, rows, answers, tolerance)
+    labels = original.labels(described.columns)
+    if labels is not None:
+        check_labels(manifest.outputs[0], found[manifest.outputs[0].name], labels)
+    files = {artifact: max(parity.greatest_difference.values())}
+    (folder / MANIFEST_NAME).write_text(to_yaml(manifest, _HEADER), encoding="utf-8")
+    backends = dict(manifest.backends)
+    for companion in original.companions(folder / MANIFEST_NAME, version, None, described.columns):
+        spec = type(backends["onnx"])({original.lineage: companion.options})
+        backends[companion.backend] = spec
+        files[companion.file] = companion.difference
+    manifest = msgspec.structs.replace(manifest, backends=backends)
+    (folder / MANIFEST_NAME).write_text(to_yaml(manifest, _HEADER), encoding="utf-8")
+    written = content(request, described, sample, candidate, manifest, parity, files)
+    write_card(version / layout.CARD, written, original.packages)
+    _check_served(folder, manifest)
+    target = request.out / folder.name
+    _check_versions(target, request.version, manifest)
+    install(folder, target, request.version)
+    return Imported(target, manifest, parity, files, tuple(original.notes))
+
+
+def _manifest(
+    request: Request,
+    name: str,
+    described: Description,
+    candidate: Candidate,
+    answers: Mapping[str, Array],
+    artifact: str,
+) -> Manifest:
+    original = described.original
+    tolerance = request.tolerance
+    manifest = Manifest(
+        name=name,
+        description=request.description or f"{original.kind}.",
+        features=with_number(described.features, candidate.number),
+        outputs=_labelled(original.outputs(answers), request),
+        backends=original.backends(artifact),
+        parity=Tolerance(default_tolerance(answers) if tolerance is None else tolerance),
+    )
+    try:
+        manifest = with_ranges(manifest, described.seen)
+        manifest.check()
+    except ModelError as error:
+        raise ImportRefused(f"there can be no manifest: {error.detail}") from error
+    return manifest
+
+
+def _labelled(outputs: tuple[Output, ...], request: Request) -> tuple[Output, ...]:
+    """The first output with the labels and the threshold that were asked for."""
+    if not request.labels:
+        if request.threshold is not None:
+            raise ImportRefused("--threshold: say the two labels too, by --label")
+        return outputs
+    first = outputs[0]
+    single = first.shape == () and len(request.labels) == 2
+    if not single and first.shape != (len(request.labels),):
+        raise ImportRefused(
+            f"--label: output {first.name} has shape {first.shape} a row, there are"
+            f" {len(request.labels)} labels"
+        )
+    if request.threshold is not None and not single:
+        raise ImportRefused("--threshold: it is for one value and two labels")
+    threshold = (0.5 if request.threshold is None else request.threshold) if single else None
+    labelled = msgspec.structs.replace(first, labels=request.labels, threshold=threshold)
+    return (labelled, *outputs[1:])
+
+
+def _check_served(folder: Path, manifest: Manifest) -> None:
+    """Ask the gateway, in this process, for the manifest's example; raises ImportRefused."""
+    settings = Settings(repository=str(folder))
+    body = msgspec.json.encode(manifest.example)
+    try:
+        asyncio.run(predict_here(settings, body, {"backend": "onnx"}))
+    except GatewayError as error:
+        raise ImportRefused(f"the gateway cannot serve the folder: {error.detail}") from error
+
+
+def _check_place(request: Request, name: str) -> None:
+    """Refuse what would overwrite another model, or a version without ``--replace``."""
+    if not request.version.isdecimal() or int(request.version) < 1:
+        raise ImportRefused(f"--version {request.version}: it must be 1, 2, …")
+    folder = request.out / name
+    if not (folder / MANIFEST_NAME).exists() or request.replace:
+        return
+    if (folder / request.version).exists():
+        raise ImportRefused(
+            f"{folder} has a version {request.version}; say --replace, --name or --version"
+        )
+
+
+def _check_versions(target: Path, number: str, manifest: Manifest) -> None:
+    """Refuse a manifest by which the folder's other versions could not be served any more."""
+    others = [v for v in target.glob("*") if v.name.isdecimal() and v.name != number]
+    if not others or not (target / MANIFEST_NAME).exists():
+        return
+    theirs = Manifest.load(target)
+    for what in ("features", "outputs", "backends"):
+        if _signature(theirs, what) != _signature(manifest, what):
+            raise ImportRefused(
+                f"{target} has versions with other {what}, which one manifest cannot describe; give"
+                " the model another --name"
+            )
+
+
+def _signature(manifest: Manifest, what: str) -> Any:
+    """What of a section of the manifest a version depends on."""
+    entries = getattr(manifest, what)
+    if what == "backends":
+        return entries
+    return [(entry.name, getattr(entry, "type", None), entry.shape) for entry in entries]
+
+
+def _name(request: Request) -> str:
+    """A name made of the file's or the object's own."""
+    source = request.source or request.module or ""
+    path = Path(source)
+    stem = source.rpartition(":")[2] if ":" in source else path.stem or path.name
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", stem).strip("-._") or "model"

@@ -1,0 +1,142 @@
+"""Sample rows: read from a CSV or an .npz file, or generated."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gateway.models.manifest import Feature
+from gateway.models.rows import Array
+from serving.importing.errors import ImportRefused, refusing
+
+#: How a CSV spells that there is no value; pandas reads the same as missing.
+MISSING = frozenset({"", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "<NA>"})
+GENERATED_ROWS = 64
+_BOOLEANS = {"true": True, "false": False}
+#: Length of a dimension that varies, in generated rows.
+_VARYING = 8
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Rows as they stand in a file: texts of a CSV, arrays (rows, …) of an .npz."""
+
+    path: Path
+    columns: Mapping[str, Sequence[str] | Array]
+    sha256: str
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values())))
+
+    def has_text(self, name: str) -> bool:
+        """Whether the column holds something else than numbers and booleans."""
+        column = self.columns[name]
+        if isinstance(column, np.ndarray):
+            return column.dtype.kind in "OUS"
+        return typed([text for text in column if text not in MISSING]).dtype.kind == "O"
+
+    def read(self, strings: Mapping[str, bool]) -> tuple[dict[str, Array], int]:
+        """The columns named, typed, without rows in which one is missing; and how many those are.
+
+        `strings` says of each whether its texts stay texts; other columns become int64, float64
+        or bool where all texts are such, else objects of str.
+        """
+        known = np.ones(len(self), bool)
+        for name in strings:
+            known &= _known(self.columns[name])
+        if not known.any():
+            raise ImportRefused(f"{self.path.name}: a value is missing in every row")
+        columns: dict[str, Array] = {}
+        for name, as_text in strings.items():
+            column = self.columns[name]
+            if isinstance(column, np.ndarray):
+                kept: Array = column[known]
+                columns[name] = kept.astype(str).astype(object) if as_text else kept
+            else:
+                texts = [t for t, keep in zip(column, known, strict=True) if keep]
+                columns[name] = np.array(texts, object) if as_text else typed(texts)
+        return columns, int((~known).sum())
+
+
+def read_sample(path: Path) -> Sample:
+    """Read a CSV with a header, or an .npz with one array per input; raises ImportRefused."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ImportRefused(f"--sample {path}: {error.strerror}") from error
+    if path.suffix == ".npz":
+        with refusing(f"--sample {path.name}"), np.load(path, allow_pickle=False) as arrays:
+            columns: dict[str, Any] = {name: arrays[name] for name in arrays.files}
+    elif path.suffix == ".csv":
+        columns = _read_csv(path, content)
+    else:
+        raise ImportRefused(f"--sample {path.name}: it must be a .csv or an .npz file")
+    lengths = {len(column) if np.ndim(column) else 0 for column in columns.values()}
+    if len(lengths) != 1 or 0 in lengths:
+        raise ImportRefused(f"--sample {path.name}: it has no rows, or columns of different length")
+    return Sample(path, columns, hashlib.sha256(content).hexdigest())
+
+
+def typed(texts: Sequence[str]) -> Array:
+    """Texts as int64, float64 or bool where all are such, else as objects of str, (n,)."""
+    for kind in (int, float):
+        try:
+            return np.array([kind(text) for text in texts], np.int64 if kind is int else np.float64)
+        except (ValueError, OverflowError):
+            continue
+    if all(text.lower() in _BOOLEANS for text in texts):
+        return np.array([_BOOLEANS[text.lower()] for text in texts])
+    return np.array(texts, object)
+
+
+def generate(features: Sequence[Feature], seed: int = 1) -> dict[str, Array]:
+    """:data:`GENERATED_ROWS` rows of values that fit the features.
+
+    Numbers are drawn around 0, or from the range where there is one; whole numbers from 0 to 9.
+    """
+    draw = np.random.default_rng(seed)
+    return {feature.name: _draw(feature, draw) for feature in features}
+
+
+def _draw(feature: Feature, draw: np.random.Generator) -> Array:
+    sizes = (GENERATED_ROWS, *(_VARYING if n is None else n for n in feature.shape))
+    if feature.categories is not None:
+        return draw.choice(np.array(feature.categories, object), sizes)
+    if feature.element == "string":
+        return np.array([f"text {n}" for n in draw.integers(0, 9, sizes).ravel()], object).reshape(
+            sizes
+        )
+    dtype = np.dtype(feature.element)
+    if dtype.kind == "b":
+        return draw.integers(0, 2, sizes).astype(bool)
+    if dtype.kind in "iu":
+        return draw.integers(0, 10, sizes).astype(dtype)
+    return draw.normal(size=sizes).astype(dtype)
+
+
+def _known(column: Sequence[str] | Array) -> Any:
+    if isinstance(column, np.ndarray):
+        if column.dtype.kind != "f":
+            return np.ones(len(column), bool)
+        return np.isfinite(column.reshape(len(column), -1)).all(axis=1)
+    return np.array([text not in MISSING for text in column])
+
+
+def _read_csv(path: Path, content: bytes) -> dict[str, list[str]]:
+    with refusing(f"--sample {path.name}"):
+        text = io.StringIO(content.decode("utf-8-sig"), newline="")
+        rows = [row for row in csv.reader(text) if row]
+    if len(rows) < 2:
+        raise ImportRefused(f"--sample {path.name}: it must have a header and at least one row")
+    header = rows[0]
+    if len(set(header)) < len(header) or any(len(row) != len(header) for row in rows):
+        raise ImportRefused(f"--sample {path.name}: a column has no name of its own in every row")
+    # A column without a name is the index that pandas writes.
+    return {name: [row[index] for row in rows[1:]] for index, name in enumerate(header) if name}

@@ -1,0 +1,107 @@
+"""Reading of samples, and the words of ``--input``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gateway.models.manifest import Feature
+from serving.importing.errors import ImportRefused
+from serving.importing.parity import default_tolerance
+from serving.importing.sample import generate, read_sample, typed
+from serving.importing.spec import Spec, parse_spec
+
+
+@pytest.mark.parametrize(
+    ("texts", "kind", "values"),
+    [
+        (["1", "-2"], "i", [1, -2]),
+        (["1", "2.5"], "f", [1.0, 2.5]),
+        (["true", "False"], "b", [True, False]),
+        (["1", "x"], "O", ["1", "x"]),
+    ],
+)
+def test_texts_become_what_all_of_them_are(texts: list[str], kind: str, values: object) -> None:
+    array = typed(texts)
+    assert array.dtype.kind == kind
+    assert array.tolist() == values
+
+
+def test_rows_with_a_missing_value_are_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text('\ufeff,a,b,other\n0,1,"x, y",\n1,,z,\n2,3,NaN,\n3,4,"two\nlines",5\n')
+    sample = read_sample(path)
+    assert list(sample.columns) == ["a", "b", "other"], "a column without a name is an index"
+    columns, skipped = sample.read({"a": False, "b": True})
+    assert columns["a"].tolist() == [1, 4]
+    assert columns["b"].tolist() == ["x, y", "two\nlines"]
+    assert skipped == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("rows.csv", "a,b\n", "at least one row"),
+        ("rows.csv", "a,a\n1,2\n", "no name of its own"),
+        ("rows.csv", "a,b\n1\n", "no name of its own"),
+        ("rows.txt", "a\n1\n", r"\.csv or an \.npz"),
+        ("rows.npz", "no archive", "rows.npz"),
+    ],
+)
+def test_other_files_are_refused(name: str, content: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(content)
+    with pytest.raises(ImportRefused, match=said):
+        read_sample(tmp_path / name)
+    with pytest.raises(ImportRefused, match="No such file"):
+        read_sample(tmp_path / "absent.csv")
+
+
+def test_arrays_with_objects_are_not_loaded(tmp_path: Path) -> None:
+    np.savez(tmp_path / "rows.npz", a=np.array([{}, {}], object))
+    with pytest.raises(ImportRefused, match="allow_pickle"):
+        read_sample(tmp_path / "rows.npz")
+
+
+def test_generated_rows_fit_their_features() -> None:
+    features = [
+        Feature("a", "number"),
+        Feature("b", "string", categories=("x", "y")),
+        Feature("c", "tensor", shape=(2, None), dtype="int32"),
+        Feature("d", "boolean"),
+        Feature("e", "string"),
+    ]
+    rows = generate(features)
+    assert {len(column) for column in rows.values()} == {64}
+    assert rows["c"].shape[1:] == (2, 8)
+    assert rows["c"].dtype == np.int32
+    assert set(rows["b"]) == {"x", "y"}
+    assert all(isinstance(text, str) for text in rows["e"])
+
+
+@pytest.mark.parametrize(
+    ("text", "spec"),
+    [
+        ("x:float32:17", Spec("x", "float32", (17,))),
+        ("image:uint8:3x?x?", Spec("image", "uint8", (3, None, None))),
+        ("tokens:int64:any", Spec("tokens", "int64", (None,))),
+        ("age:float32", Spec("age", "float32")),
+    ],
+)
+def test_input_option_is_read(text: str, spec: Spec) -> None:
+    assert parse_spec(text) == spec
+
+
+@pytest.mark.parametrize("text", ["x", "x:float", ":float32:3", "x:float32:3:4", "x:float32:3xa"])
+def test_other_input_options_are_refused(text: str) -> None:
+    with pytest.raises(ImportRefused, match="must look like name:dtype:shape"):
+        parse_spec(text)
+
+
+@pytest.mark.parametrize(
+    ("largest", "expected"), [(1.0, 1e-4), (100.0, 1e-4), (200_000.0, 0.2), (1.5e6, 2.0)]
+)
+def test_tolerance_grows_with_large_answers(largest: float, expected: float) -> None:
+    answers = {"y": np.array([0.0, -largest]), "n": np.array([10**9])}
+    assert default_tolerance(answers) == expected

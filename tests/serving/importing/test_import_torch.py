@@ -1,0 +1,239 @@
+"""Import of PyTorch networks and Lightning checkpoints."""
+
+from __future__ import annotations
+
+import json
+import sys
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import pytorch_lightning as lightning
+import torch
+from safetensors.torch import save_file
+
+from gateway.models.graph import Graph
+from gateway.models.repository import Repository
+from serving.importing.errors import ImportRefused
+from serving.importing.importer import Imported
+from serving.importing.objects import find
+from serving.importing.spec import parse_spec
+from tests.serving.importing.conftest import columns
+
+Take = Callable[..., Imported]
+
+_NET = """
+import torch
+
+class Net(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.last = torch.nn.Linear(3, 1)
+
+    def forward(self, features):
+        return torch.sigmoid(self.last(features))
+"""
+_OTHERS = """
+import torch
+
+class Branch(torch.nn.Module):
+    def forward(self, x):
+        if x.sum() > 0:
+            return x
+        return -x
+
+class Eigen(torch.nn.Module):
+    def forward(self, x):
+        return torch.linalg.eig(x[:, :, None] * x[:, None, :])[0].real
+
+class Fixed(torch.nn.Module):
+    def forward(self, x):
+        return x.reshape(64, 3) + 1
+
+class Total(torch.nn.Module):
+    def forward(self, x):
+        return x.sum()
+
+class Tokens(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.words = torch.nn.Embedding(20, 4)
+
+    def forward(self, tokens, x):
+        return {"embedded": self.words(tokens).sum(1), "sum": x.sum(1)}
+
+class Six(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.last = torch.nn.Linear(7, 2)
+
+    def forward(self, features):
+        return self.last(features)
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder with the modules of a user, which is the current one."""
+    (tmp_path / "user_net.py").write_text(_NET)
+    (tmp_path / "user_others.py").write_text(_OTHERS)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    yield tmp_path
+    for name in [name for name in sys.modules if name.startswith("user_")]:
+        del sys.modules[name]
+
+
+def _net(name: str = "user_net:Net") -> torch.nn.Module:
+    torch.manual_seed(1)
+    net: torch.nn.Module = find(name)()
+    return net.eval()
+
+
+def _graph(imported: Imported, artifact: str = "pytorch.onnx") -> tuple[Any, Graph]:
+    entry = Repository.scan(imported.folder).get()
+    return entry.validator, Graph(entry.artifact(artifact), threads=1)
+
+
+def test_columns_of_a_csv_become_features_and_an_archive(take: Take, folder: Path) -> None:
+    rows = np.random.default_rng(1).normal(size=(40, 3))
+    np.savetxt("rows.csv", rows, delimiter=",", header="a,b,c", comments="")
+    net = _net()
+    torch.save({"state_dict": net.state_dict()}, "weights.pt")
+    imported = take(
+        module="user_net:Net",
+        weights=Path("weights.pt"),
+        sample=Path("rows.csv"),
+        outputs=("chance",),
+        labels=("no", "yes"),
+        name="net",
+    )
+    manifest = imported.manifest
+    assert [(f.name, f.type) for f in manifest.features] == [(n, "number") for n in "abc"]
+    (output,) = manifest.outputs
+    assert (output.name, output.labels, output.threshold) == ("chance", ("no", "yes"), 0.5)
+    validator, graph = _graph(imported)
+    answer: Any = graph.run(validator.convert([{"a": 0.5, "b": -1, "c": 2.25}]))["chance"]
+    with torch.inference_mode():
+        expected = net(torch.tensor([[0.5, -1, 2.25]])).numpy()
+    np.testing.assert_allclose(answer, expected, atol=1e-6)
+    assert manifest.backends["torchserve"].lineages == {"pytorch": {"model": "net"}}
+    with zipfile.ZipFile(imported.folder / "1" / "net.mar") as archive:
+        assert {"user_net.py", "weights.pth", "preprocess.onnx"} <= set(archive.namelist())
+        packed = json.loads(archive.read("MAR-INF/MANIFEST.json"))["model"]
+    assert (packed["modelName"], packed["modelVersion"]) == ("net", "1")
+    assert set(imported.files) == {"pytorch.onnx", "net.mar"}
+
+
+def test_weights_in_safetensors_and_an_input_by_hand(take: Take, folder: Path) -> None:
+    net = _net()
+    save_file(net.state_dict(), "weights.safetensors")
+    imported = take(
+        module="user_net.py:Net",
+        weights=Path("weights.safetensors"),
+        inputs=(parse_spec("features:float32:3"),),
+    )
+    (feature,) = imported.manifest.features
+    assert (feature.type, feature.shape) == ("tensor", (3,))
+    validator, graph = _graph(imported)
+    answer: Any = graph.run(validator.convert([{"features": [1, 2, 3]}]))["output"]
+    with torch.inference_mode():
+        expected = net(torch.tensor([[1.0, 2.0, 3.0]])).numpy()
+    np.testing.assert_allclose(answer, expected, atol=1e-6)
+
+
+def test_several_inputs_and_named_outputs_from_arrays(take: Take, folder: Path) -> None:
+    draw = np.random.default_rng(1)
+    tokens, x = draw.integers(0, 20, (30, 5)), draw.normal(size=(30, 3)).astype(np.float32)
+    np.savez("rows.npz", x=x, tokens=tokens)
+    imported = take(module="user_others:Tokens", sample=Path("rows.npz"))
+    features = [(f.name, f.shape, f.dtype) for f in imported.manifest.features]
+    assert features == [("tokens", (5,), "int64"), ("x", (3,), "float32")]
+    outputs = [(o.name, o.shape) for o in imported.manifest.outputs]
+    assert outputs == [("embedded", (4,)), ("sum", ())]
+    assert any("no TorchServe archive" in note for note in imported.notes)
+
+
+def test_preprocessing_is_merged_before_the_network(
+    take: Take, folder: Path, frame: Any, data: Path
+) -> None:
+    fitted = columns().fit(frame)
+    imported = take(fitted, sample=data, name="front")
+    (front,) = (imported.folder / "1").glob("*.onnx")
+    net = _net("user_others:Six")
+    torch.save(net.state_dict(), "weights.pt")
+    imported = take(
+        module="user_others:Six",
+        weights=Path("weights.pt"),
+        preprocess=front,
+        sample=data,
+        name="merged",
+    )
+    names = [feature.name for feature in imported.manifest.features]
+    assert names == ["age", "income", "city", "home plan"]
+    validator, graph = _graph(imported)
+    row = {"age": 40, "income": 31_000.0, "city": "Oslo", "home plan": "b"}
+    tensor = fitted.transform(frame.assign(**row)[:1]).astype(np.float32)
+    with torch.inference_mode():
+        expected = net(torch.from_numpy(tensor)).numpy()
+    answer: Any = graph.run(validator.convert([row]))["output"]
+    np.testing.assert_allclose(answer, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("net", "said"),
+    [
+        ("Branch", r"depends on the values.*user_others\.py, line 6: if x\.sum\(\) > 0"),
+        ("Eigen", "aten.linalg_eig does not exist in ONNX"),
+        ("Fixed", "one batch size only"),
+        ("Total", "its first dimension must be the batch"),
+        ("Absent", "user_others has no 'Absent'"),
+    ],
+)
+def test_what_cannot_be_exported_is_refused(net: str, said: str, take: Take, folder: Path) -> None:
+    with pytest.raises(ImportRefused, match=said) as refused:
+        take(module=f"user_others:{net}", inputs=(parse_spec("x:float32:3"),))
+    assert "\n" not in str(refused.value)
+    assert not (folder / "models").exists()
+
+
+def test_weights_are_never_executed_and_must_fit(take: Take, folder: Path) -> None:
+    torch.save(_net(), "whole.pt")
+    torch.save(_net("user_others:Tokens").state_dict(), "other.pt")
+    inputs = (parse_spec("features:float32:3"),)
+    with pytest.raises(ImportRefused, match=r"more than weights.*state_dict"):
+        take(module="user_net:Net", weights=Path("whole.pt"), inputs=inputs)
+    with pytest.raises(ImportRefused, match="does not fit Net: it lacks"):
+        take(module="user_net:Net", weights=Path("other.pt"), inputs=inputs)
+    with pytest.raises(ImportRefused, match="forward takes features; say of which dtype"):
+        take(module="user_net:Net")
+    with pytest.raises(ImportRefused, match=r"--module package.module:Network --weights whole.pt"):
+        take(source="whole.pt")
+
+
+def test_lightning_module_is_made_by_its_hyperparameters(take: Take, folder: Path) -> None:
+    (folder / "user_lit.py").write_text(
+        "import pytorch_lightning as pl, torch\n"
+        "class Lit(pl.LightningModule):\n"
+        "    def __init__(self, width):\n"
+        "        super().__init__()\n"
+        "        self.save_hyperparameters()\n"
+        "        self.last = torch.nn.Linear(width, 2)\n"
+        "    def forward(self, x):\n"
+        "        return self.last(x)\n"
+    )
+    net = find("user_lit:Lit")(width=4)
+    trainer = lightning.Trainer(logger=False, accelerator="cpu", enable_progress_bar=False)
+    trainer.strategy.connect(net)
+    trainer.save_checkpoint("net.ckpt")
+    imported = take(
+        module="user_lit:Lit", checkpoint=Path("net.ckpt"), inputs=(parse_spec("x:float32:4"),)
+    )
+    validator, graph = _graph(imported)
+    answer: Any = graph.run(validator.convert([{"x": [1, 2, 3, 4]}]))["output"]
+    with torch.inference_mode():
+        expected = net.eval()(torch.tensor([[1.0, 2.0, 3.0, 4.0]])).numpy()
+    np.testing.assert_allclose(answer, expected, atol=1e-6)
