@@ -105,6 +105,14 @@ class Settings(
             "grpc://host:8500, which pays from about 16 rows a call and needs the extra [grpc]."
         ),
     ] = "http://127.0.0.1:8501"
+    backend_urls: Annotated[
+        str,
+        Meta(
+            pattern=r"^([\w.-]+=[^,\s]+(, *[\w.-]+=[^,\s]+)*)?$",
+            description="Comma-separated addresses of further backends, those of installed "
+            "packages: mlflow=http://host:5000.",
+        ),
+    ] = ""
     request_timeout_s: Annotated[
         Seconds, Meta(description="Seconds a prediction may take, backends included.")
     ] = 10.0
@@ -226,6 +234,16 @@ class Settings(
         """``required_backends`` as names."""
         return frozenset(name.strip() for name in self.required_backends.split(",") if name.strip())
 
+    def url_of(self, backend: str) -> str:
+        """What ``backend_urls`` says of a backend; raises :class:`ConfigError` for nothing."""
+        for entry in self.backend_urls.split(","):
+            name, _, url = entry.strip().partition("=")
+            if name == backend and url:
+                return url
+        raise ConfigError(
+            f"backend_urls: it names no address of {backend}; allowed: {backend}=http://host:port"
+        )
+
     @property
     def providers(self) -> tuple[str, ...]:
         """``onnx_providers`` as names, each once; the CPU where it is empty."""
@@ -243,10 +261,13 @@ class Settings(
 
     def masked(self) -> dict[str, Any]:
         """The settings by name, without the credentials a URL may hold."""
-        return {
+        shown = {
             name: mask(value) if isinstance(value, str) and "://" in value else value
             for name, value in msgspec.structs.asdict(self).items()
         }
+        entries = [entry.strip().partition("=") for entry in self.backend_urls.split(",")]
+        shown["backend_urls"] = ",".join(name + sign + mask(url) for name, sign, url in entries)
+        return shown
 
 
 def mask(url: str) -> str:

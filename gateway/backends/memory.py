@@ -37,10 +37,10 @@ class MemoryBackend(Backend):
 
     async def predict(self, target: Target, rows: Rows, call: Call) -> Outputs:
         self.calls.append(rows.count)
+        if self.delay >= call.remaining:
+            await asyncio.sleep(max(call.remaining, 0))
+            raise BackendTimeout(self.name, "it did not answer within the deadline")
         if self.delay:
-            if self.delay > call.remaining:
-                await asyncio.sleep(max(call.remaining, 0))
-                raise BackendTimeout(self.name, "it did not answer within the deadline")
             await asyncio.sleep(self.delay)
         if self.fail is not None:
             raise self.fail

@@ -48,7 +48,7 @@ async def record(
     server = await asyncio.start_server(lambda r, w: _hear(r, w, heard), "127.0.0.1", 0)
     async with server:
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}{asked_at.path}"
-        settings = msgspec.convert({f"{subject.backend}_url": url}, Settings)
+        settings = _settings(subject.backend, url)
         spec = version.manifest.backends[subject.backend]
         target = Target(subject.backend, version, subject.lineage, spec.lineages[subject.lineage])
         backend = ADAPTERS[subject.backend].from_settings(settings)
@@ -66,6 +66,13 @@ async def record(
         raise CompareError(f"{subject.name}: its adapter sent {len(heard)} requests")
     host = asked_at.netloc.encode()
     return [_HOST.sub(rb"\g<1>" + host, request, count=1) for request in heard]
+
+
+def _settings(backend: str, url: str) -> Settings:
+    """Settings by which the backend's server is at ``url``."""
+    own = f"{backend}_url"
+    known = own in Settings.__struct_fields__
+    return msgspec.convert({own: url} if known else {"backend_urls": f"{backend}={url}"}, Settings)
 
 
 async def _hear(

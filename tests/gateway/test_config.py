@@ -71,5 +71,19 @@ def test_credentials_are_masked() -> None:
     assert mask("http://host:1") == "http://host:1"
 
 
+def test_addresses_of_further_backends() -> None:
+    settings = load(
+        {"backend_urls": "one=http://u:secret@host:1, two=https://host/x=y"}, environ={}
+    )
+    assert settings.url_of("one") == "http://u:secret@host:1"
+    assert settings.url_of("two") == "https://host/x=y"
+    assert "secret" not in repr(settings)
+    with pytest.raises(ConfigError, match="three=http://host:port"):
+        settings.url_of("three")
+    with pytest.raises(ConfigError, match="backend_urls") as caught:
+        load({"backend_urls": "http://u:secret@host:1"}, environ={})
+    assert "secret" not in caught.value.detail
+
+
 def test_required_backends_are_split() -> None:
     assert Settings(required_backends="onnx, tfserving,").required == {"onnx", "tfserving"}

@@ -108,6 +108,7 @@ class LoneGateway(Gateway):
             for field in msgspec.structs.fields(Settings)
             if field.name.endswith(_ADDRESS)
         }
+        addresses["GATEWAY_BACKEND_URLS"] = ",".join(f"{name}={nobody}" for name in ADAPTERS)
         return replace(
             command,
             environment=unset | addresses | dict(command.environment),

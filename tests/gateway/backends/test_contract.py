@@ -1,25 +1,46 @@
-"""What every adapter owes the router, checked on those that need no server."""
+"""The contract for every adapter, and what those that need no server do beyond it."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 import numpy as np
 import pytest
 
-from gateway.backends import Backend, Call, MemoryBackend, OnnxBackend, Target, conform
+from gateway.backends import (
+    Backend,
+    Call,
+    MemoryBackend,
+    OnnxBackend,
+    Target,
+    TFServingBackend,
+    TFServingGrpcBackend,
+    TorchServeBackend,
+    conform,
+)
 from gateway.config import Settings
 from gateway.errors import BackendError, BackendTimeout, BackendUnavailable, ModelError
-from gateway.models.manifest import Manifest, Output
+from gateway.models.manifest import Output
 from gateway.models.repository import ModelVersion, Repository
 from gateway.models.rows import Outputs, Rows, join
-from tests.conftest import MIXED, mixed_graph
-
-MANIFEST = msgspec.convert(MIXED, Manifest)
+from tests.conftest import mixed_graph
+from tests.gateway.backends.contract import (
+    MANIFEST,
+    ConfiguredContract,
+    Contract,
+    Function,
+    RemoteContract,
+)
+from tests.gateway.backends.servers import (
+    http_server,
+    tfserving_grpc,
+    tfserving_rest,
+    torchserve,
+)
 
 
 def add_up(rows: Rows) -> Outputs:
@@ -30,11 +51,55 @@ def add_up(rows: Rows) -> Outputs:
     return {"total": total, "named": rows.columns["name"]}
 
 
-MAKERS: list[Callable[[], Backend]] = [
-    lambda: OnnxBackend.from_settings(Settings(onnx_threads=1)),
-    lambda: MemoryBackend(add_up),
-]
-adapters = pytest.mark.parametrize("make", MAKERS, ids=["onnx", "memory"])
+class TestOnnx(ConfiguredContract):
+    options: ClassVar = {"artifact": "mixed.onnx"}
+
+    @pytest.fixture
+    def backend(self) -> Backend:
+        return OnnxBackend.from_settings(Settings(onnx_threads=1))
+
+
+class TestOnnxOnAWorkerThread(TestOnnx):
+    @pytest.fixture
+    def backend(self) -> Backend:
+        return OnnxBackend(threads=1, inline_limit_s=0)
+
+
+class TestMemory(Contract):
+    @pytest.fixture
+    def backend(self) -> Backend:
+        return MemoryBackend(add_up)
+
+
+class TestTFServing(RemoteContract):
+    options: ClassVar = {"model": "mixed"}
+
+    def make(self, url: str) -> Backend:
+        return TFServingBackend(url)
+
+    def serve(self, function: Function) -> AbstractAsyncContextManager[str]:
+        return http_server(tfserving_rest(function))
+
+
+class TestTFServingGrpc(RemoteContract):
+    options: ClassVar = {"model": "mixed"}
+    scheme = "grpc"
+
+    def make(self, url: str) -> Backend:
+        return TFServingGrpcBackend(url)
+
+    def serve(self, function: Function) -> AbstractAsyncContextManager[str]:
+        return tfserving_grpc(function)
+
+
+class TestTorchServe(RemoteContract):
+    options: ClassVar = {"model": "mixed"}
+
+    def make(self, url: str) -> Backend:
+        return TorchServeBackend(url, url)
+
+    def serve(self, function: Function) -> AbstractAsyncContextManager[str]:
+        return http_server(torchserve(function))
 
 
 @pytest.fixture
@@ -45,23 +110,6 @@ def model(tmp_path: Path) -> ModelVersion:
 
 def target(model: ModelVersion, backend: str, **options: Any) -> Target:
     return Target(backend, model, "pytorch", {"artifact": "mixed.onnx"} | options)
-
-
-@adapters
-async def test_every_row_gets_its_own_answer(
-    model: ModelVersion, make: Callable[[], Backend]
-) -> None:
-    backend = make()
-    where = target(model, backend.name)
-    await backend.load(where)
-    assert (await backend.check(where, Call.within(1))).ready
-    objects = [{"count": i, "size": 0.5, "big": i % 2 == 0, "name": "ab"[i % 2]} for i in range(50)]
-    outputs = await backend.predict(where, model.validator.convert(objects), Call.within(1))
-    assert list(outputs) == ["total", "named"]
-    assert outputs["total"].tolist() == [i + 0.5 + 100 * (i % 2 == 0) for i in range(50)]
-    assert outputs["named"].tolist() == ["ab"[i % 2] for i in range(50)]
-    await backend.unload(where)
-    await backend.close()
 
 
 async def test_onnx_refuses_what_it_cannot_run(model: ModelVersion, tmp_path: Path) -> None:
