@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: serve demo test lint compare bench build audit clean
+.PHONY: serve demo test together alone lint compare bench build audit clean
 
 serve: $(VENV)/.base
 	exec $(BIN)/gateway serve
@@ -17,8 +17,15 @@ serve: $(VENV)/.base
 demo: $(VENV)/.demo
 	exec $(BIN)/gateway up
 
-test: $(VENV)/.all lint
-	$(BIN)/python -m pytest
+# Two tests at a time, the linters beside them; then the tests that need the machine to themselves.
+test: $(VENV)/.all
+	failed=0; $(MAKE) --jobs=2 lint together || failed=1; $(MAKE) alone || failed=1; exit $$failed
+
+alone: $(VENV)/.all
+	$(BIN)/python -m pytest -m alone tests/chaos tests/loadtests
+
+together: $(VENV)/.all
+	$(BIN)/python -m pytest -m 'not alone' -n 2 --no-loadscope-reorder
 
 lint: $(VENV)/.all
 	$(BIN)/ruff check .

@@ -131,6 +131,42 @@ _PROGRAMS = {
 _DOCKER = (["docker", "version"], ["docker", "compose", "version"])
 
 
+#: These files and folders come first, in this order, and then all others: what takes minutes, so
+#: that nobody waits for it in the end; and containers once there was time to build their images.
+_ORDER = ("test_quickstart.py", "chaos", "gateway", "handlers", "integration", "compose")
+#: Where tests may need the machine to themselves: `make test` looks for them nowhere else.
+_ALONE = ("chaos", "loadtests")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the tests in order, and see to it that `make test` finds them all."""
+    items.sort(key=lambda item: [*_ORDER, _top(item)].index(_top(item)))
+    for item in items:
+        if item.get_closest_marker("alone") and _top(item) not in _ALONE:
+            raise pytest.UsageError(f"{item.nodeid} is marked alone, and not in one of {_ALONE}")
+
+
+def _top(item: pytest.Item) -> str:
+    """The file or folder of ``tests`` it is in."""
+    return item.nodeid.partition("::")[0].split("/")[1]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With ``pytest -n``, one process runs all tests of a group; xdist has no such choice."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    grouping = type("Grouping", (LoadScopeScheduling,), {"_split_scope": staticmethod(_group)})
+    return grouping(config, log)
+
+
+def _group(nodeid: str) -> str:
+    """The folder whose tests share servers that are slow to start, else the file."""
+    file = nodeid.partition("::")[0]
+    shared = ("tests/compose/", "tests/serving/standin/")
+    return next((folder for folder in shared if file.startswith(folder)), file)
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip what needs a program where there is none; on CI that is a failure."""
     missing = [

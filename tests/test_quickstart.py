@@ -50,7 +50,8 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @contextmanager
 def running(command: str, clone: Path, port: int, within: float) -> Iterator[psutil.Process]:
     """Run a README command in a terminal of its own until the gateway is ready; then Ctrl-C."""
-    environ = {k: v for k, v in os.environ.items() if not k.startswith(("GATEWAY_", "PYTHON"))}
+    ours = ("GATEWAY_", "MAKE", "PYTHON")  # MAKE: this may run below `make test`
+    environ = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
     with (clone / "terminal.log").open("wb") as log:
         process = subprocess.Popen(
             ["bash", "-c", command],
@@ -72,13 +73,21 @@ def running(command: str, clone: Path, port: int, within: float) -> Iterator[psu
         family = [
             other
             for other in psutil.process_iter()
-            if process.poll() is None and os.getpgid(other.pid) == process.pid
+            if process.poll() is None and in_group(other.pid, process.pid)
         ]
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGINT)
             process.wait(40)
     _, left = psutil.wait_procs(family, timeout=5)
     assert not left, f"left behind: {left}"
+
+
+def in_group(pid: int, group: int) -> bool:
+    """Whether a process belongs to a group; one that has ended meanwhile does not."""
+    try:
+        return os.getpgid(pid) == group
+    except ProcessLookupError:
+        return False
 
 
 def answers(url: str) -> bool:

@@ -6,10 +6,14 @@ import asyncio
 import time
 from collections import defaultdict
 
+import pytest
+
 from tests.chaos.load import Load, drive
 from tests.chaos.models import weight_change
 from tests.chaos.plan import Plan, Record, binomial_interval, tally, unanswered
 from tests.chaos.stage import BODIES, Front, Stage, eventually, get
+
+pytestmark = pytest.mark.alone
 
 REQUESTS, SHARE, LEVEL = 20_000, 0.1, 0.999
 KEYS, HEADER = 1_000, "X-User-Id"

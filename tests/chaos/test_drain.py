@@ -7,10 +7,14 @@ import os
 import signal
 import time
 
+import pytest
+
 from tests.chaos.load import Load
 from tests.chaos.models import weight_change
 from tests.chaos.plan import Plan, p99_ms, tally, unanswered
 from tests.chaos.stage import BODIES, Stage
+
+pytestmark = pytest.mark.alone
 
 #: Seconds the gateways go on serving once they have said that they are not ready; a client looks
 #: every 50 ms.

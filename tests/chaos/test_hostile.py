@@ -20,6 +20,8 @@ from tests.chaos.hostile_clients import HALF_OPEN, PAYLOAD, PIPELINING, SLOW
 from tests.conftest import ROOT
 from tests.processes import Gateway
 
+pytestmark = pytest.mark.alone
+
 #: Seconds. Alone, a client waits about a millisecond; the machine is shared with the hostile ones.
 MOST_P99_S = 0.1
 

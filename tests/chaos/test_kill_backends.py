@@ -16,7 +16,7 @@ from tests.chaos.models import weight_change
 from tests.chaos.plan import Plan, Record, p99_ms, tally, unanswered
 from tests.chaos.stage import BODIES, Stage, eventually, get, predict
 
-pytestmark = pytest.mark.java
+pytestmark = [pytest.mark.java, pytest.mark.alone]
 
 REQUESTS = 20_000
 DEADLINE_S, SLACK_S = 2.0, 0.25

@@ -16,6 +16,8 @@ from tests.chaos.driver import arrivals
 from tests.chaos.load import Load, drive
 from tests.chaos.plan import Plan, binomial_interval, p99_ms, quantile, unanswered
 
+pytestmark = pytest.mark.alone
+
 GOOD = {"backend": "b", "lineage": "l", "version": "3", "predictions": [{"y": 1.5}, {"y": 2.5}]}
 
 Answer = Callable[[str, asyncio.StreamWriter], Awaitable[bool]]

@@ -5,11 +5,15 @@ from __future__ import annotations
 import asyncio
 from typing import NamedTuple
 
+import pytest
+
 from tests.chaos.load import Load, cores, drive
 from tests.chaos.models import heavy_model
 from tests.chaos.others import TOO_MUCH, Others, give_up
 from tests.chaos.plan import Plan, Record, p99_ms, quantile, tally
 from tests.chaos.stage import Front, Stage
+
+pytestmark = pytest.mark.alone
 
 BODY = '{"x": 0.25}'
 #: A row of matrices this large costs about 8 ms. A batch holds two, so that none waits long for one

@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
+import pytest
+
 from tests.chaos.load import Load
 from tests.chaos.models import publish, stamped_model
 from tests.chaos.plan import Plan, p99_ms, tally, unanswered
 from tests.chaos.stage import Stage, eventually, get, predict
+
+pytestmark = pytest.mark.alone
 
 #: Versions whose coming warms everything up before the memory is measured.
 WARM_UP = (2, 3, 4)

@@ -147,7 +147,7 @@ async def test_an_idle_connection_is_closed_in_silence(start_gateway: Start) -> 
 
 async def test_an_answer_left_unread_is_given_up(start_gateway: Start) -> None:
     gateway = await start_gateway(read_timeout_s=0.2)
-    deaf, slow = await gateway.connect(limit=1_000), await gateway.connect()
+    deaf, slow = await gateway.connect(limit=1_000), await gateway.connect(limit=2**20)
     deaf.writer.transport.pause_reading()  # type: ignore[attr-defined]
     body = ('{"instances": [' + ",".join([PAYLOAD.decode()] * 6_000) + "]}").encode()
     request = HEAD + b"Content-Length: %d\r\n\r\n" % len(body) + body

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
+from concurrent.futures import Executor
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
+import uvloop
+
 from loadtests.compare.comparison import Comparison
+from loadtests.compare.load.driver import carry_out
+from loadtests.compare.load.plan import Outcome, Plan
 from loadtests.compare.options import Options
 from loadtests.compare.progress import Silent
 from loadtests.compare.results import Machine, Results
@@ -57,6 +64,26 @@ async def against(folder: Path, fault: str, stand_in: str | None = None) -> Asyn
             torchserve_url=server.url,
             torchserve_management_url=server.url,
         )
+
+
+class WarmDriver:
+    """:func:`loadtests.compare.load.load.drive` by a process of ``driver`` instead of a new one."""
+
+    def __init__(self, driver: Executor) -> None:
+        self._driver = driver
+
+    async def drive(self, plan: Plan, core: int | None) -> Outcome:
+        """Carry out a plan; ``core`` is for the whole machine."""
+        assert core is None
+        packed = msgspec.msgpack.encode(plan)
+        loop = asyncio.get_running_loop()
+        done = await loop.run_in_executor(self._driver, _carry_out_packed, packed)
+        return msgspec.msgpack.decode(done, type=Outcome)
+
+
+def _carry_out_packed(plan: bytes) -> bytes:
+    """What the load generator's process does between reading and writing."""
+    return msgspec.msgpack.encode(uvloop.run(carry_out(msgspec.msgpack.decode(plan, type=Plan))))
 
 
 async def compared(url: str, repository: Path | None, **given: Any) -> Results:

@@ -17,6 +17,8 @@ from loadtests.compare.subjects import ask_offer
 from tests.conftest import REPOSITORY
 from tests.loadtests.compare.comparing import BRIEF, MACHINE, against, compared
 
+pytestmark = pytest.mark.usefixtures("warm_driver")
+
 MANIFEST = find_model(REPOSITORY, None).manifest
 
 

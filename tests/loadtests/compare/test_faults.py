@@ -6,29 +6,26 @@ And where nothing is wrong, nothing is said.
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
 import os
 import re
 import signal
 import zipfile
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import msgspec
 import pytest
-import uvloop
 
 from loadtests.compare import speed
-from loadtests.compare.load.driver import carry_out
 from loadtests.compare.load.http1 import encode
 from loadtests.compare.load.load import drive
-from loadtests.compare.load.plan import Outcome, Plan
+from loadtests.compare.load.plan import Plan
 from loadtests.compare.load.points import to_round
 from loadtests.compare.results import Contrast, Parity, Point, Results
 from tests.chaos.stage import BODIES
 from tests.loadtests.compare.comparing import BRIEF, DECIDING, against, compared, staged
 from tests.loadtests.compare.faulty import LOGGED, SWAPPED
+
+pytestmark = pytest.mark.usefixtures("warm_driver")
 
 
 def the_parity(found: Results) -> Parity:
@@ -115,6 +112,7 @@ def alone(found: Results) -> Contrast:
     return one
 
 
+@pytest.mark.alone
 async def test_five_milliseconds_are_seen(tmp_path: Path) -> None:
     found = {}
     for fault in ("none", "slow"):
@@ -192,43 +190,28 @@ async def test_a_stand_in_is_marked_and_says_nothing(tmp_path: Path) -> None:
     ]
 
 
-def carry_out_packed(plan: bytes) -> bytes:
-    """What the load generator's process does between reading and writing."""
-    return msgspec.msgpack.encode(uvloop.run(carry_out(msgspec.msgpack.decode(plan, type=Plan))))
-
-
+@pytest.mark.alone
 @pytest.mark.timeout(600)
 async def test_of_a_backend_and_itself_nothing_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # One gateway answers all of them, so it is warm from the first on; and so is one process for
-    # all the load, whose start would take longer than what is measured.
-    monkeypatch.setattr(speed, "_FIRST_S", 0.2)
-    monkeypatch.setattr(speed, "_WARMUP_S", 0.05)
-    driver = ProcessPoolExecutor(1, multiprocessing.get_context("spawn"))
-
-    async def drive_again(plan: Plan, core: int | None) -> Outcome:
-        packed = msgspec.msgpack.encode(plan)
-        done = await asyncio.get_running_loop().run_in_executor(driver, carry_out_packed, packed)
-        return msgspec.msgpack.decode(done, type=Outcome)
-
-    monkeypatch.setattr(speed, "drive", drive_again)
+    # One gateway answers all of them, so it is warm from the first on.
+    monkeypatch.setattr(speed, "_FIRST_S", 0.05)
     runs, spoke = 20, []
     given = BRIEF | {"rounds": 5, "seconds": 0.1, "clients": (1, 16)}
     backends = ("onnx/pytorch", "onnx/pytorch")
-    with driver:
-        async with staged(tmp_path) as stage:
-            front = await stage.front()
-            for seed in range(runs):
-                found = await compared(front.url, None, backends=backends, seed=seed, **given)
-                assert the_parity(found).verdict == "equivalent"
-                assert len(found.contrasts) == 2 * 3
-                (advice,) = found.advice
-                # It is silent because it has looked, and for no other reason.
-                if not advice.sentences:
-                    assert advice.silent_because[0] == "no difference beyond 10 % was decided"
-                if advice.action != "none" or advice.sentences:
-                    spoke.append([advice.action, *(sentence.text for sentence in advice.sentences)])
+    async with staged(tmp_path) as stage:
+        front = await stage.front()
+        for seed in range(runs):
+            found = await compared(front.url, None, backends=backends, seed=seed, **given)
+            assert the_parity(found).verdict == "equivalent"
+            assert len(found.contrasts) == 2 * 3
+            (advice,) = found.advice
+            # It is silent because it has looked, and for no other reason.
+            if not advice.sentences:
+                assert advice.silent_because[0] == "no difference beyond 10 % was decided"
+            if advice.action != "none" or advice.sentences:
+                spoke.append([advice.action, *(sentence.text for sentence in advice.sentences)])
     print(f"{len(spoke)} of {runs} said something: {spoke}")
     assert len(spoke) <= 1, spoke
 

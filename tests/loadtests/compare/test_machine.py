@@ -21,6 +21,7 @@ def test_this_machine() -> None:
     assert not told.pinned
 
 
+@pytest.mark.alone
 def test_who_else_is_at_work_is_named() -> None:
     cores = psutil.cpu_count() or 1
     burners = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(cores)]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -139,6 +141,16 @@ class Server:
         self.process, self.log, self.url, self.grpc_url = process, log, url, grpc_url
 
 
+def listens(url: str) -> bool:
+    """Whether a connection is taken there."""
+    where = urlsplit(url)
+    try:
+        socket.create_connection((where.hostname, where.port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
 def start(log: Path, *arguments: str) -> Server:
     """Start a stand-in on a free port and wait until it says where it listens."""
     command = [sys.executable, "-m", "serving.standin", "--rest_api_port=0", "--port=0", *arguments]
@@ -149,7 +161,7 @@ def start(log: Path, *arguments: str) -> Server:
         match = re.search(
             r"REST API at (http://[\d.:]+\d)(?:, gRPC API at (grpc://[\d.:]+\d))?", log.read_text()
         )
-        if match is not None:
+        if match is not None and listens(match[1]):  # it says so a moment before
             return Server(process, log, match[1], match[2])
         time.sleep(0.1)
     process.kill()

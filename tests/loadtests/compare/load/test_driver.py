@@ -144,6 +144,7 @@ async def test_nobody_listens(rate: float | None) -> None:
     assert outcome.in_window == 0
 
 
+@pytest.mark.alone
 async def test_a_server_that_returns_is_found_again() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -14,6 +14,8 @@ from loadtests.compare.load.points import to_round
 from loadtests.compare.results import Round
 from tests.loadtests.compare.load.conftest import Call, answer, serving
 
+pytestmark = pytest.mark.alone
+
 STALL_S = 0.5
 
 
