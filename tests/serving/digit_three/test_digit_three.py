@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import typer
+from aiohttp import FormData
 from sklearn.datasets import load_digits
 
 from gateway.models.graph import Graph
@@ -149,3 +150,12 @@ def test_gateway_and_graph_see_the_same_pixels() -> None:
     np.testing.assert_array_equal(rows.columns["image"], held_out.pixels[:1])
     graph = Graph(COMMITTED / layout.VERSION / layout.PYTORCH)
     assert graph.inputs["image"].type == "tensor(uint8)"
+
+
+async def test_the_readme_sends_a_picture(make_client: MakeClient) -> None:
+    form = FormData()
+    picture = COMMITTED.with_name("three.png")
+    form.add_field("image", picture.read_bytes(), filename=picture.name, content_type="image/png")
+    client = await make_client(COMMITTED.parent)
+    async with client.post("/v1/predict", data=form) as answer:
+        assert (answer.status, (await answer.json())["predictions"][0]["label"]) == (200, "3")
