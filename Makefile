@@ -22,7 +22,7 @@ test: $(VENV)/.all
 	failed=0; $(MAKE) --jobs=2 lint together || failed=1; $(MAKE) alone || failed=1; exit $$failed
 
 alone: $(VENV)/.all
-	$(BIN)/python -m pytest -m alone tests/chaos tests/loadtests
+	$(BIN)/python -m pytest -m alone tests/chaos tests/gateway tests/loadtests
 
 together: $(VENV)/.all
 	$(BIN)/python -m pytest -m 'not alone' -n 2 --no-loadscope-reorder

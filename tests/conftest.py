@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import cache
@@ -20,6 +19,7 @@ from onnx import TensorProto, helper
 from gateway.app import create_app, start
 from gateway.backends.base import Backend
 from gateway.config import Settings
+from serving.launch import ports
 
 ROOT = Path(__file__).resolve().parent.parent
 REPOSITORY = ROOT / "serving" / "repository"
@@ -135,7 +135,7 @@ _DOCKER = (["docker", "version"], ["docker", "compose", "version"])
 #: that nobody waits for it in the end; and containers once there was time to build their images.
 _ORDER = ("test_quickstart.py", "chaos", "gateway", "handlers", "integration", "compose")
 #: Where tests may need the machine to themselves: `make test` looks for them nowhere else.
-_ALONE = ("chaos", "loadtests")
+_ALONE = ("chaos", "gateway", "loadtests")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -222,10 +222,7 @@ async def make_client() -> AsyncIterator[MakeClient]:
 @pytest.fixture
 def free_port() -> int:
     """A port on which nothing listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
+    return ports.free_port()
 
 
 @pytest.fixture

@@ -67,6 +67,8 @@ def _holds(
 ) -> bool:
     """Two rows in turn, and each alone, whose outputs must be the same wherever they stand."""
     rows = [_drawn(example, generator, lowest, texts) for texts in _TEXTS]
+    if lowest is not None:
+        rows[1] |= _opposite(rows[0], lowest)
     if all(np.array_equal(array, rows[1][name]) for name, array in rows[0].items()):
         return False  # nothing is learnt from rows that are alike
     alone = [answer(graph, _stack([row] * (size or 1))) for row in rows]
@@ -147,6 +149,18 @@ def _drawn(
             values = generator.integers(lowest, lowest + 2, shape)
         drawn[name] = np.asarray(values).astype(array.dtype)
     return drawn
+
+
+def _opposite(row: Arrays, lowest: int) -> Arrays:
+    """Its whole numbers and truths, drawn from two values each, as the other of the two.
+
+    Two rows of few values, drawn each for itself, would often be alike.
+    """
+    return {
+        name: (2 * lowest + 1 - array.astype(np.int64)).astype(array.dtype)
+        for name, array in row.items()
+        if array.dtype.kind in "iub"
+    }
 
 
 def _stack(rows: list[Arrays]) -> Arrays:

@@ -80,11 +80,11 @@ def environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(taken)}
 
 
-def wait_for(what: Callable[[], bool], within: float) -> None:
-    """Return once it is so; the test fails where it is not within so many seconds."""
+def wait_for(what: Callable[[], bool], within: float, said: Callable[[], str] = lambda: "") -> None:
+    """Return once it is so; the test fails, with what is ``said``, where it takes more seconds."""
     deadline = time.monotonic() + within
     while not what():
-        assert time.monotonic() < deadline, f"not within {within} s"
+        assert time.monotonic() < deadline, f"not within {within} s {said()}"
         time.sleep(0.5)
 
 

@@ -12,7 +12,7 @@ import pytest
 import requests
 
 from serving.launch.ports import free_port
-from tests.compose.composition import TAG, Composition, health
+from tests.compose.composition import TAG, Composition, health, wait_for
 from tests.conftest import TALK
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(1800)]
@@ -35,10 +35,7 @@ def gateway(*, port: int, **environment: str) -> Iterator[Any]:
         cap_drop=["ALL"],
     )
     try:
-        deadline = time.monotonic() + 60
-        while health(container) != "healthy":
-            assert time.monotonic() < deadline, container.logs().decode()
-            time.sleep(0.5)
+        wait_for(lambda: health(container) == "healthy", 60, lambda: container.logs().decode())
         yield container
     finally:
         container.remove(force=True)
@@ -111,10 +108,7 @@ def test_torchserve_ends_by_sigterm(built: Composition) -> None:
         network_mode="none",
     )
     try:
-        deadline = time.monotonic() + 90
-        while health(container) != "healthy":
-            assert time.monotonic() < deadline, container.logs().decode()
-            time.sleep(0.5)
+        wait_for(lambda: health(container) == "healthy", 90, lambda: container.logs().decode())
         started = time.monotonic()
         container.stop(timeout=30)
         assert time.monotonic() - started < 15

@@ -149,6 +149,7 @@ async def test_a_comparison_takes_pictures_and_tells_labels(client: Client) -> N
     assert result["predictions"][0]["label"] == "bright"
 
 
+@pytest.mark.alone
 async def test_large_pictures_do_not_hold_up_others(
     make_client: MakeClient, repository: Path
 ) -> None:

@@ -542,6 +542,7 @@ async def test_a_restart_between_calls_never_shows(serve: Serve, tmp_path: Path)
     await backend.close()
 
 
+@pytest.mark.alone
 async def test_it_is_found_again_within_a_second(serve: Serve, tmp_path: Path) -> None:
     port = free_port()
     backend = TFServingGrpcBackend(f"grpc://127.0.0.1:{port}")

@@ -63,6 +63,15 @@ def test_rows_that_do_not_depend_on_each_other_are_a_batch(
     assert outputs["y"].tolist() == [[0, 2], [3, 0]]
 
 
+@pytest.mark.parametrize("kind", [INT64, TensorProto.UINT8, TensorProto.BOOL])
+@pytest.mark.parametrize("width", [[], [1], [2]])
+def test_few_whole_numbers_are_enough_to_see_a_batch(
+    tmp_path: Path, kind: int, width: Shape
+) -> None:
+    manifest = derive_manifest(one(tmp_path / "g.onnx", "Identity", ["n", *width], kind))
+    assert manifest.batched
+
+
 @pytest.mark.parametrize("first", ["n", 3])
 def test_rows_that_do_are_not(tmp_path: Path, first: str | int) -> None:
     """Softmax over the first dimension: together they would be answered otherwise than alone."""

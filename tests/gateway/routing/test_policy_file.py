@@ -48,7 +48,7 @@ def replace(path: Path, text: str) -> None:
     new.replace(path)
 
 
-async def until(met: Callable[[], bool], within_s: float = 1.0) -> None:
+async def until(met: Callable[[], bool], within_s: float = 20.0) -> None:
     deadline = time.monotonic() + within_s
     while not met():
         assert time.monotonic() < deadline

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import requests
 import yaml
 from playwright.sync_api import Browser, expect
 
+from serving.launch.ports import free_port
 from tests.gateway.api.test_guard import ADMIN, USER, write_keys
 from tests.gateway.web.conftest import Look
 from tests.gateway.web.serving import Served, Viewer, press, write_repository
@@ -133,12 +133,6 @@ def test_a_management_port_is_told(browser: Browser, tmp_path: Path) -> None:
         expect(page.locator("form.payload")).to_be_visible()
         assert set(viewer.heard) == {"404"}
         viewer.close()
-
-
-def free_port() -> int:
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return int(taken.getsockname()[1])
 
 
 def test_a_gateway_that_goes_away_is_told(browser: Browser, tmp_path: Path) -> None:
