@@ -28,7 +28,7 @@ def stack(built: Composition) -> Iterator[Stack]:
     """A Swarm on which nothing is deployed yet; none is left."""
     run("build", "--network", "host", "--tag", FRONT, "compose/front")
     with swarm():
-        stack = Stack(f"gateway-test-{os.getpid()}", free_port())
+        stack = Stack(f"gateway-stack-{os.getpid()}", free_port())
         try:
             yield stack
         finally:
