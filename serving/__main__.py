@@ -25,19 +25,21 @@ def build(
         typer.Option(help="Model repository that gets the model's folder; else the one here."),
     ] = None,
     rows: Annotated[
-        int, typer.Option(min=100, help="Generated rows to train weight-change on.")
-    ] = 40_000,
+        int | None,
+        typer.Option(min=100, help="Generated rows to train weight-change on [default: 40000]."),
+    ] = None,
     evaluate: Annotated[
         Path | None, typer.Option(help="CSV of original rows to judge weight-change by.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Seed of data and training.")] = 1,
     epochs: Annotated[
-        int | None, typer.Option(min=1, help="Of both trainings [default: the model's own].")
+        int | None, typer.Option(min=1, help="Of both of its trainings [default: its own].")
     ] = None,
 ) -> None:
     """Make a model's folder anew: data, training, export, checks, archive."""
     from serving.build import build_model
-    from serving.example import repository
+    from serving.example import GoalMissed, repository
+    from serving.export.errors import ParityError
 
     try:
         build_model(model, out or repository(model), rows, evaluate, seed, epochs)
@@ -45,6 +47,9 @@ def build(
         typer.echo(
             f"{error.name} is not installed; building needs: pip install '.[train]'", err=True
         )
+        raise typer.Exit(1) from error
+    except (GoalMissed, ParityError) as error:
+        typer.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from error
 
 

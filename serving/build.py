@@ -20,6 +20,8 @@ from gateway.models.manifest import MANIFEST_NAME
 from serving import example, layout
 from serving.dataset import Dataset
 
+#: Rows to train on, unless it is told otherwise.
+ROWS = 40_000
 #: TensorFlow reads these when it is imported. One thread and no oneDNN: sums are added in the
 #: same order at every build.
 TENSORFLOW = {
@@ -32,7 +34,12 @@ TENSORFLOW = {
 
 
 def build_model(
-    name: str, out: Path, rows: int, evaluate: Path | None, seed: int, epochs: int | None = None
+    name: str,
+    out: Path,
+    rows: int | None,
+    evaluate: Path | None,
+    seed: int,
+    epochs: int | None = None,
 ) -> None:
     """Build model `name` into ``out/name`` and print what came of it.
 
@@ -40,15 +47,21 @@ def build_model(
     fails leaves the old folder as it was.
 
     Raises:
-        typer.BadParameter: there is no such model, or `evaluate` cannot be read.
+        typer.BadParameter: there is no such model, `evaluate` cannot be read, or the model has a
+            build of its own, which takes none of these.
+        ParityError: an exported file answers something else than its original.
+        GoalMissed: the network does worse than the model's own build demands.
     """
     if name not in example.names():
         raise typer.BadParameter(f"no model {name!r}; there is: {', '.join(example.names())}")
     started = time.perf_counter()
     chosen = example.find(name)
     if isinstance(chosen, example.Recipe):
-        if evaluate is not None:
-            raise typer.BadParameter(f"{name} is judged by its own data", param_hint="--evaluate")
+        for hint, value in (("--rows", rows), ("--evaluate", evaluate), ("--epochs", epochs)):
+            if value is not None:
+                raise typer.BadParameter(
+                    f"{name} has its own data and its own training", param_hint=hint
+                )
         _follow(chosen, name, out, seed, started)
         return
     try:
@@ -57,7 +70,7 @@ def build_model(
         raise typer.BadParameter(str(error), param_hint="--evaluate") from error
     console = Console()
     with tempfile.TemporaryDirectory() as folder:
-        card = run_steps(chosen, Path(folder), rows, seed, original, console, epochs)
+        card = run_steps(chosen, Path(folder), rows or ROWS, seed, original, console, epochs)
         install(Path(folder), out / name)
     _print_summary(console, card, time.perf_counter() - started)
     console.print(f"written to {out / name}")

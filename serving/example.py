@@ -100,6 +100,10 @@ class Example(Protocol):
         ...
 
 
+class GoalMissed(Exception):
+    """A trained network does worse than its build demands; says how well, and nothing is made."""
+
+
 class Steps(Protocol):
     """A build: each step's title, share of the time and call; ``card`` is there at the end."""
 

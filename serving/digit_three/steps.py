@@ -19,7 +19,7 @@ from serving.digit_three.data import Pictures, split
 from serving.digit_three.definition import IMAGE, MANIFEST, TARGET, THRESHOLD
 from serving.digit_three.preprocess import make_preprocess
 from serving.digit_three.training import scaled, train
-from serving.example import Report, Step
+from serving.example import GoalMissed, Report, Step
 from serving.export import archive, check
 from serving.export.card import write_card
 from serving.export.fuse import fuse
@@ -114,7 +114,7 @@ class Build:
         if before != after:
             raise check.ParityError(f"{layout.PYTORCH}: {after}, before the export {before}")
         if after["accuracy"] < GOAL:
-            raise ValueError(
+            raise GoalMissed(
                 f"the network is right on {after['accuracy']:.1%}, less than {GOAL:.0%}"
             )
         self.card["metrics"] = {

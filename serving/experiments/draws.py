@@ -1,6 +1,8 @@
-"""Rows for a model nobody has sent any for: drawn from its manifest, the example first."""
+"""Rows for a model nobody has sent any for: drawn from its features."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -11,20 +13,25 @@ from gateway.models.rows import Array, Inputs, Rows
 
 #: Rows, sequences, … of a tensor whose size varies.
 _VARYING = 16
-#: Where a number has no range.
-_RANGE = (0.0, 1.0)
+#: Where a whole number has no range.
+_RANGE = (0, 1)
 _WORDS = ("a", "b", "c", "d")
 
 
 def draw_rows(manifest: Manifest, count: int, seed: int) -> Rows:
-    """``count`` rows within the training ranges and categories; see :class:`Rows` for the dtypes.
+    """``count`` rows of :func:`draw_columns` for a manifest's features."""
+    return Rows(draw_columns(manifest.features, count, seed), count)
 
-    Numbers are uniform in their range, or 0 to 1; tensors standard normal, those of whole numbers
-    0 or 1, which any table can be looked up with.
+
+def draw_columns(features: Sequence[Feature], count: int, seed: int) -> dict[str, Array]:
+    """``count`` values of each feature, by its name; see :class:`Rows` for shapes and dtypes.
+
+    All are within the training ranges and categories. Numbers are uniform in their range; without
+    one they are standard normal, and so are tensors. Whole numbers without a range are 0 or 1,
+    which any table can be looked up with.
     """
     draw = np.random.default_rng(seed)
-    columns = {one.name: _column(one, count, draw) for one in manifest.features}
-    return Rows(columns, count)
+    return {one.name: _column(one, count, draw) for one in features}
 
 
 def feeds(graph: Graph, rows: Rows) -> dict[str, Array]:
@@ -36,7 +43,6 @@ def feeds(graph: Graph, rows: Rows) -> dict[str, Array]:
 
 
 def _column(feature: Feature, count: int, draw: np.random.Generator) -> Array:
-    low, high = feature.range or _RANGE
     if feature.type == "tensor":
         return _tensor(feature, count, draw)
     if feature.type == "image":
@@ -46,8 +52,12 @@ def _column(feature: Feature, count: int, draw: np.random.Generator) -> Array:
     if feature.type == "boolean":
         return draw.integers(0, 2, count).astype(np.bool_)
     if feature.type == "integer":
+        low, high = feature.range or _RANGE
         return draw.integers(int(low), int(high), count, endpoint=True)
-    return draw.uniform(low, high, count)
+    if feature.range is not None:
+        return draw.uniform(*feature.range, count)
+    # Rounded as the graph will have them, so that they are the same to whoever gets them.
+    return draw.normal(size=count).astype(feature.element).astype(np.float64)
 
 
 def _tensor(feature: Feature, count: int, draw: np.random.Generator) -> Array:

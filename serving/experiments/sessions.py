@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -14,6 +15,7 @@ import onnxruntime as ort
 
 from gateway.inspection.structure import nodes_of
 from gateway.models.rows import Array
+from serving.differences import largest
 from serving.experiments.errors import NotMeasured
 
 CPU = "CPUExecutionProvider"
@@ -99,21 +101,8 @@ def largest_difference(answers: list[Array], reference: list[Array]) -> float:
     Infinite where shapes differ, where something that is no number differs, or where only one of
     two is finite.
     """
+    pairs = [(np.asarray(a), np.asarray(b)) for a, b in zip(answers, reference, strict=True)]
     return max(
-        (_difference(one, other) for one, other in zip(answers, reference, strict=True)),
+        (largest(one, other) if one.shape == other.shape else math.inf for one, other in pairs),
         default=0.0,
     )
-
-
-def _difference(one: Array, other: Array) -> float:
-    one, other = np.asarray(one), np.asarray(other)
-    if one.shape != other.shape:
-        return float("inf")
-    if one.dtype.kind not in "fiub":
-        return 0.0 if bool((one == other).all()) else float("inf")
-    wide, base = one.astype(np.float64), other.astype(np.float64)
-    same = (wide == base) | (np.isnan(wide) & np.isnan(base))
-    # Where only one of two is finite the difference is infinite, or nan, which means the same here.
-    with np.errstate(invalid="ignore"):
-        apart = np.nan_to_num(np.abs(wide - base)[~same], nan=np.inf, posinf=np.inf)
-    return float(apart.max(initial=0.0))

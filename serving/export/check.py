@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 from gateway.models.graph import Graph
 from gateway.models.rows import Array, Rows
 from serving import layout
+from serving.differences import largest
 from serving.example import Tensor
 from serving.export.errors import ParityError as ParityError
 
@@ -23,9 +25,8 @@ def greatest_difference(file: str, answer: Array, original: Array, tolerance: fl
     """
     if answer.shape != original.shape:
         raise ParityError(f"{file}: answers shape {answer.shape}, its original {original.shape}")
-    wide = np.asarray(answer, np.float64), np.asarray(original, np.float64)
-    difference = float(np.max(np.abs(wide[0] - wide[1])))
-    if not difference <= tolerance:
+    difference = largest(answer, original) if np.isfinite(answer).all() else math.inf
+    if difference > tolerance:
         raise ParityError(f"{file}: differs from its original by {difference:.3g} > {tolerance:g}")
     return difference
 

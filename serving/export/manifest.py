@@ -18,6 +18,9 @@ _HEADER = """\
 
 """
 
+#: Sections that stand in the file only where they say something.
+_SELDOM = ("batching", "batched", "warm_up")
+
 
 def with_ranges(manifest: Manifest, seen: Mapping[str, tuple[float, float]]) -> Manifest:
     """The manifest with the range of every feature in `seen`, exact for integers.
@@ -49,6 +52,7 @@ def to_yaml(manifest: Manifest, header: str = _HEADER) -> str:
         "out_of_range": manifest.out_of_range,
         "backends": msgspec.to_builtins(manifest.backends),
     }
+    content |= {name: value for name, value in _given(manifest).items() if name in _SELDOM}
     sections = (
         yaml.dump({key: value}, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
         for key, value in content.items()
@@ -71,6 +75,7 @@ def _given(entry: msgspec.Struct) -> dict[str, Any]:
     for field in msgspec.structs.fields(entry):
         value = getattr(entry, field.name)
         if value != field.default:
+            value = _given(value) if isinstance(value, msgspec.Struct) else value
             fields[field.encode_name] = _items(value) if isinstance(value, tuple) else value
     return fields
 

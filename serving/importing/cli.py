@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from subprocess import CalledProcessError
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -87,9 +88,11 @@ def import_(
 ) -> None:
     """Make a model folder from a trained model: export, compare with the original, describe.
 
-    A pickle runs code when it is loaded, and so does --module: import only what you trust. Nothing
-    is written where the export answers something else than the original.
+    A pickle runs code when it is loaded, and so does --module; a SavedModel runs its graphs, which
+    can read and write files: import only what you trust. Nothing is written where the export
+    answers something else than the original.
     """
+    from gateway.errors import GatewayError
     from serving.build import TENSORFLOW, quiet_imports
     from serving.importing.errors import ImportRefused
     from serving.importing.request import Request
@@ -106,21 +109,31 @@ def import_(
             tuple(label or ()), threshold, signature, preprocess, tolerance, trust, replace,
         )  # fmt: skip
         imported = import_model(request)
-    except ImportRefused as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(1) from error
+    except (ImportRefused, OSError) as error:
+        _end(str(error), error)
+    except GatewayError as error:
+        _end(error.detail, error)
+    except CalledProcessError as error:
+        _end(f"the TorchServe archive could not be packed: status {error.returncode}", error)
     except ModuleNotFoundError as error:
-        typer.echo(f"error: {error.name} is not installed; {_install(error.name)}", err=True)
-        raise typer.Exit(1) from error
+        _end(_missing(error), error)
     _print(imported, out)
 
 
-def _install(package: str | None) -> str:
-    """What installs a package that is missing."""
+def _end(words: str, error: Exception) -> NoReturn:
+    typer.echo(f"error: {words}", err=True)
+    raise typer.Exit(1) from error
+
+
+def _missing(error: ModuleNotFoundError) -> str:
+    """What to do about a module that is not there."""
     extra = {"onnx", "skl2onnx", "sklearn", "torch", "tensorflow", "keras", "tf2onnx", "pandas"}
-    if package is not None and package.partition(".")[0] in extra:
-        return "the import needs: pip install '.[train]'"
-    return f"the model needs it: pip install {package}"
+    if error.name is not None and error.name.partition(".")[0] in extra:
+        return f"{error.name} is not installed; the import needs: pip install '.[train]'"
+    return (
+        f"the model's code imports {error.name}, which is not here; run the import where that"
+        " module lies, or install it"
+    )
 
 
 def _print(imported: Imported, out: Path) -> None:

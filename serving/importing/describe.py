@@ -11,14 +11,17 @@ import numpy as np
 
 from gateway.models.manifest import Feature, FeatureType, TensorType
 from gateway.models.rows import Array
+from serving.experiments.draws import draw_columns
 from serving.importing.errors import ImportRefused
 from serving.importing.front import joined
 from serving.importing.original import Original
-from serving.importing.sample import Sample, generate
+from serving.importing.sample import Sample
 from serving.importing.spec import Spec
 
 #: Rows that go through the original and the graph; more only take longer.
 MAX_ROWS = 1_000
+#: Rows that are drawn where there is no sample, and the seed of that.
+_DRAWN, _SEED = 64, 1
 #: Elements of a tensor up to which the manifest shows an example of it.
 _SHOWN = 32
 #: The same for one that varies in shape, where the example also says which shape is usual.
@@ -30,7 +33,7 @@ class Description:
     """The model, perhaps with its columns joined before it, its features, and rows to try.
 
     `seen` are the lowest and highest value of each number in the whole sample, empty where the
-    rows are generated; `skipped` counts rows in which a value is missing.
+    rows are generated; `skipped` counts rows in which a value is missing or infinite.
     """
 
     original: Original
@@ -49,7 +52,7 @@ def describe(original: Original, sample: Sample | None, targets: tuple[str, ...]
     if sample is None:
         original = _joined(original, ())
         plain = tuple(_feature(spec, None) for spec in original.inputs)
-        rows = generate(plain)
+        rows = draw_columns(plain, _DRAWN, _SEED)
         features = tuple(
             _shown(feature, rows[feature.name] if None in feature.shape else None)
             for feature in plain
@@ -146,7 +149,8 @@ def _feature(spec: Spec, column: Array | None) -> Feature:
     types = {"f": "number", "b": "boolean", "O": "string", "i": "integer", "u": "integer"}
     feature = Feature(spec.name, cast("FeatureType", types[kind]), categories=spec.categories)
     # A whole number may go into a float; the graph's own dtype counts where it bounds the value.
-    if np.dtype(feature.element if kind != "O" else object).kind == spec.kind:
+    element_kind = np.dtype(feature.element if kind != "O" else object).kind
+    if element_kind == spec.kind or {element_kind, spec.kind} == {"i", "u"}:
         dtype = None if feature.element == spec.dtype else spec.dtype
         feature = msgspec.structs.replace(feature, dtype=dtype)
     return _shown(feature, column)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper
+from onnx import helper
 
 from gateway.models.manifest import BackendSpec, Output, TensorType
 from gateway.models.rows import Array
@@ -21,7 +21,6 @@ from serving.importing.spec import Spec
 
 #: What no graph calls a tensor of its own.
 _SEAM = "preprocessed/tensor"
-_ELEMENTS = {"float32": TensorProto.FLOAT, "float64": TensorProto.DOUBLE}
 
 
 @dataclass
@@ -54,9 +53,19 @@ class Fronted(Original):
         return self.original.backends(artifact)
 
     def companions(
-        self, manifest: Path, version: Path, front: onnx.ModelProto | None, feeds: Feeds
+        self,
+        manifest: Path,
+        version: Path,
+        front: onnx.ModelProto | None,
+        feeds: Feeds,
+        tolerance: float,
     ) -> list[Companion]:
-        return self.original.companions(manifest, version, self.front("float32"), self.feed(feeds))
+        return self.original.companions(
+            manifest, version, self.front("float32"), self.feed(feeds), tolerance
+        )
+
+    def tensor(self, feeds: Feeds) -> Array:
+        return self.original.tensor(self.feed(feeds))
 
 
 def joined(original: Original) -> Fronted:
@@ -64,12 +73,14 @@ def joined(original: Original) -> Fronted:
     (spec,) = original.inputs
 
     def front(number: TensorType) -> onnx.ModelProto:
-        return join_graph(spec.columns, spec.name, number)
+        return join_graph(
+            spec.columns, spec.name, number if spec.dtype == "float32" else spec.dtype
+        )
 
     def feed(feeds: Feeds) -> Feeds:
         return {spec.name: np.column_stack([feeds[name] for name in spec.columns])}
 
-    inputs = tuple(Spec(name, "float32", (1,)) for name in spec.columns)
+    inputs = tuple(Spec(name, spec.dtype, (1,)) for name in spec.columns)
     return _before(original, inputs, front, feed)
 
 
@@ -106,8 +117,9 @@ def merge(front: onnx.ModelProto, back: onnx.ModelProto, name: str) -> onnx.Mode
 
 
 def join_graph(columns: tuple[str, ...], target: str, number: TensorType) -> onnx.ModelProto:
-    """A graph from one input (batch, 1) per column to `target`, (batch, columns)."""
-    element = _ELEMENTS[number]
+    """A graph from one input (batch, 1) per column to `target`, (batch, columns); all are
+    `number`."""
+    element = helper.np_dtype_to_tensor_dtype(np.dtype(number))
     # An input may have the name of the output; inside a graph it may not.
     inner = "joined" if target in columns else target
     graph = helper.make_graph(

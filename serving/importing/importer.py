@@ -8,7 +8,6 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -32,12 +31,14 @@ from serving.importing.parity import (
     Parity,
     check_labels,
     compare,
+    compare_preprocessing,
     default_tolerance,
     finite,
     rows_of,
 )
 from serving.importing.request import Request
 from serving.importing.sample import Sample, read_sample
+from serving.importing.versions import Present, check_place
 
 _HEADER = """\
 # The manifest of the model {name}: the one definition of its payload and of what serves it.
@@ -74,7 +75,7 @@ def import_model(request: Request) -> Imported:
     answers = described.original.answer(described.columns)
     finite(answers)
     name = request.name or _name(request)
-    _check_place(request, name)
+    check_place(request, name)
     refused: list[ImportRefused] = []
     candidates = described.original.candidates(described.columns)
     while True:
@@ -97,7 +98,10 @@ def _build(
     candidate: Candidate,
     answers: Mapping[str, Array],
 ) -> Imported:
-    """Write one candidate into the empty `folder`, prove it, and move it into place."""
+    """Write one candidate into the empty `folder`, prove it, and move it into place.
+
+    It is proved by its own manifest; what is written is joined with the one that is there.
+    """
     original = described.original
     artifact = f"{original.lineage}.onnx"
     version = folder / request.version
@@ -111,21 +115,30 @@ def _build(
     if labels is not None:
         check_labels(manifest.outputs[0], found[manifest.outputs[0].name], labels)
     files = {artifact: max(parity.greatest_difference.values())}
+    notes: tuple[str, ...] = ()
+    if (present := Present.find(request, folder.name)) is not None:
+        manifest, notes = present.join(manifest, request)
     (folder / MANIFEST_NAME).write_text(to_yaml(manifest, _HEADER), encoding="utf-8")
     backends = dict(manifest.backends)
-    for companion in original.companions(folder / MANIFEST_NAME, version, None, described.columns):
+    for companion in original.companions(
+        folder / MANIFEST_NAME, version, None, described.columns, tolerance
+    ):
         spec = type(backends["onnx"])({original.lineage: companion.options})
         backends[companion.backend] = spec
         files[companion.file] = companion.difference
+    if (preprocess := version / layout.PREPROCESS).exists():
+        tensor = original.tensor(described.columns)
+        files[preprocess.name] = compare_preprocessing(preprocess, rows, tensor, tolerance)
     manifest = msgspec.structs.replace(manifest, backends=backends)
     (folder / MANIFEST_NAME).write_text(to_yaml(manifest, _HEADER), encoding="utf-8")
     written = content(request, described, sample, candidate, manifest, parity, files)
     write_card(version / layout.CARD, written, original.packages)
     _check_served(folder, manifest)
+    if present is not None:
+        present.check_backends(manifest)
     target = request.out / folder.name
-    _check_versions(target, request.version, manifest)
     install(folder, target, request.version)
-    return Imported(target, manifest, parity, files, tuple(original.notes))
+    return Imported(target, manifest, parity, files, (*original.notes, *notes))
 
 
 def _manifest(
@@ -182,41 +195,6 @@ def _check_served(folder: Path, manifest: Manifest) -> None:
         asyncio.run(predict_here(settings, body, {"backend": "onnx"}))
     except GatewayError as error:
         raise ImportRefused(f"the gateway cannot serve the folder: {error.detail}") from error
-
-
-def _check_place(request: Request, name: str) -> None:
-    """Refuse what would overwrite another model, or a version without ``--replace``."""
-    if not request.version.isdecimal() or int(request.version) < 1:
-        raise ImportRefused(f"--version {request.version}: it must be 1, 2, …")
-    folder = request.out / name
-    if not (folder / MANIFEST_NAME).exists() or request.replace:
-        return
-    if (folder / request.version).exists():
-        raise ImportRefused(
-            f"{folder} has a version {request.version}; say --replace, --name or --version"
-        )
-
-
-def _check_versions(target: Path, number: str, manifest: Manifest) -> None:
-    """Refuse a manifest by which the folder's other versions could not be served any more."""
-    others = [v for v in target.glob("*") if v.name.isdecimal() and v.name != number]
-    if not others or not (target / MANIFEST_NAME).exists():
-        return
-    theirs = Manifest.load(target)
-    for what in ("features", "outputs", "backends"):
-        if _signature(theirs, what) != _signature(manifest, what):
-            raise ImportRefused(
-                f"{target} has versions with other {what}, which one manifest cannot describe; give"
-                " the model another --name"
-            )
-
-
-def _signature(manifest: Manifest, what: str) -> Any:
-    """What of a section of the manifest a version depends on."""
-    entries = getattr(manifest, what)
-    if what == "backends":
-        return entries
-    return [(entry.name, getattr(entry, "type", None), entry.shape) for entry in entries]
 
 
 def _name(request: Request) -> str:

@@ -92,7 +92,9 @@ class TensorFlowModel(Original):
         inputs = tuple(_spec(name, spec.shape, spec.dtype.name) for name, spec in specs.items())
 
         def function(*tensors: Any) -> Any:
-            return served(**dict(zip(specs, tensors, strict=True)))
+            values = served(**dict(zip(specs, tensors, strict=True)))
+            # The file keeps the outputs in no order, and each load has another.
+            return {name: values[name] for name in sorted(values)}
 
         function.keep = loaded  # type: ignore[attr-defined]  # the variables live with it
         files = tuple(sorted(file for file in folder.rglob("*") if file.is_file()))
@@ -127,7 +129,12 @@ class TensorFlowModel(Original):
         yield Candidate(model)
 
     def companions(
-        self, manifest: Path, version: Path, front: onnx.ModelProto | None, feeds: Feeds
+        self,
+        manifest: Path,
+        version: Path,
+        front: onnx.ModelProto | None,
+        feeds: Feeds,
+        tolerance: float,
     ) -> list[Companion]:
         folder = version / layout.SAVED_MODEL
         answers = self.answer(feeds)
@@ -144,9 +151,11 @@ class TensorFlowModel(Original):
             options |= {"input": self.inputs[0].name, "preprocess": layout.PREPROCESS}
         if any(ours != name for ours, name in renamed.items()):
             options["outputs"] = renamed
-        served = TensorFlowModel.saved_model(folder, self.signature, tuple(answers))
-        found = served.answer(feeds)
-        apart = max(difference(name, found[name], answers[name], 1e-4) for name in answers)
+        found = TensorFlowModel.saved_model(folder, self.signature, ()).answer(feeds)
+        apart = max(
+            difference(ours, found[name], answers[ours], tolerance)
+            for ours, name in renamed.items()
+        )
         return [Companion("tfserving", options, layout.SAVED_MODEL, apart)]
 
     def _by_name(self, feeds: Feeds) -> Answer:

@@ -81,14 +81,25 @@ class Original(abc.ABC):
         return {"onnx": BackendSpec({self.lineage: {"artifact": artifact}})}
 
     def companions(
-        self, manifest: Path, version: Path, front: onnx.ModelProto | None, feeds: Feeds
+        self,
+        manifest: Path,
+        version: Path,
+        front: onnx.ModelProto | None,
+        feeds: Feeds,
+        tolerance: float,
     ) -> list[Companion]:
         """Write what other servers load into the folder `version`; see :class:`Companion`.
 
         `manifest` is the model's ``model.yaml``; `front` is the graph from its features to the
         model's one input, None where they are the same. `feeds` are the model's own inputs.
+        Raises ImportRefused where one of them answers something else, beyond `tolerance`.
         """
         return []
+
+    def tensor(self, feeds: Feeds) -> Array:
+        """What a preprocessing graph makes of the features: the model's one input, (rows, …)."""
+        (spec,) = self.inputs
+        return feeds[spec.name].astype(np.dtype(object if spec.dtype == "string" else spec.dtype))
 
 
 def row_shape(answer: Array) -> tuple[int | None, ...]:

@@ -14,6 +14,7 @@ from gateway.models.graph import Graph
 from gateway.models.manifest import Manifest, Output
 from gateway.models.rows import Array, Rows
 from gateway.models.validator import Validator
+from serving.differences import largest
 from serving.importing.errors import ImportRefused, refusing
 
 #: Smallest tolerance unless another is asked for, and its part of the greatest answer: float32
@@ -70,6 +71,16 @@ def compare(
     return Parity(rows.count, tolerance, differences), dict(found)
 
 
+def compare_preprocessing(path: Path, rows: Rows, tensor: Array, tolerance: float) -> float:
+    """Run the graph from the rows to a model's one input, (rows, …), which `tensor` must equal.
+
+    Returns the greatest difference; raises ImportRefused beyond `tolerance`.
+    """
+    with refusing(f"{path.name} cannot run"):
+        (found,) = Graph(path, threads=1).run(rows).values()
+    return difference(path.name, found, tensor, tolerance)
+
+
 def difference(name: str, found: Array, answer: Array, tolerance: float) -> float:
     """The greatest difference of two outputs; raises ImportRefused beyond `tolerance`."""
     if found.shape != answer.shape:
@@ -85,10 +96,9 @@ def difference(name: str, found: Array, answer: Array, tolerance: float) -> floa
         if differing:
             raise ImportRefused(f"output {name}: the export differs in {differing:.1%} of the rows")
         return differing
-    apart = np.abs(found.astype(np.float64) - answer.astype(np.float64))
-    greatest = float(np.max(apart, initial=0.0))
+    greatest = largest(found, answer)
     allowed = tolerance if answer.dtype.kind == "f" else 0.0
-    if not greatest <= allowed:
+    if greatest > allowed:
         raise ImportRefused(
             f"output {name}: the export differs from the original by {greatest:.3g}, more than the"
             f" tolerance of {allowed:g}; if that is good enough, say so by --tolerance"

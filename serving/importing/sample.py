@@ -1,4 +1,4 @@
-"""Sample rows: read from a CSV or an .npz file, or generated."""
+"""Sample rows, read from a CSV or an .npz file."""
 
 from __future__ import annotations
 
@@ -12,16 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from gateway.models.manifest import Feature
 from gateway.models.rows import Array
 from serving.importing.errors import ImportRefused, refusing
 
 #: How a CSV spells that there is no value; pandas reads the same as missing.
 MISSING = frozenset({"", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "<NA>"})
-GENERATED_ROWS = 64
 _BOOLEANS = {"true": True, "false": False}
-#: Length of a dimension that varies, in generated rows.
-_VARYING = 8
 
 
 @dataclass(frozen=True)
@@ -43,7 +39,8 @@ class Sample:
         return typed([text for text in column if text not in MISSING]).dtype.kind == "O"
 
     def read(self, strings: Mapping[str, bool]) -> tuple[dict[str, Array], int]:
-        """The columns named, typed, without rows in which one is missing; and how many those are.
+        """The columns named, typed, without rows in which one is missing or infinite; and how many
+        those are.
 
         `strings` says of each whether its texts stay texts; other columns become int64, float64
         or bool where all texts are such, else objects of str.
@@ -62,7 +59,12 @@ class Sample:
             else:
                 texts = [t for t, keep in zip(column, known, strict=True) if keep]
                 columns[name] = np.array(texts, object) if as_text else typed(texts)
-        return columns, int((~known).sum())
+        # A CSV may spell infinity, and NaN, in more ways than those that are known to be missing.
+        finite = np.logical_and.reduce([_known(column) for column in columns.values()])
+        if not finite.any():
+            raise ImportRefused(f"{self.path.name}: a value is missing or infinite in every row")
+        skipped = int((~known).sum() + (~finite).sum())
+        return {name: column[finite] for name, column in columns.items()}, skipped
 
 
 def read_sample(path: Path) -> Sample:
@@ -94,31 +96,6 @@ def typed(texts: Sequence[str]) -> Array:
     if all(text.lower() in _BOOLEANS for text in texts):
         return np.array([_BOOLEANS[text.lower()] for text in texts])
     return np.array(texts, object)
-
-
-def generate(features: Sequence[Feature], seed: int = 1) -> dict[str, Array]:
-    """:data:`GENERATED_ROWS` rows of values that fit the features.
-
-    Numbers are drawn around 0, or from the range where there is one; whole numbers from 0 to 9.
-    """
-    draw = np.random.default_rng(seed)
-    return {feature.name: _draw(feature, draw) for feature in features}
-
-
-def _draw(feature: Feature, draw: np.random.Generator) -> Array:
-    sizes = (GENERATED_ROWS, *(_VARYING if n is None else n for n in feature.shape))
-    if feature.categories is not None:
-        return draw.choice(np.array(feature.categories, object), sizes)
-    if feature.element == "string":
-        return np.array([f"text {n}" for n in draw.integers(0, 9, sizes).ravel()], object).reshape(
-            sizes
-        )
-    dtype = np.dtype(feature.element)
-    if dtype.kind == "b":
-        return draw.integers(0, 2, sizes).astype(bool)
-    if dtype.kind in "iu":
-        return draw.integers(0, 10, sizes).astype(dtype)
-    return draw.normal(size=sizes).astype(dtype)
 
 
 def _known(column: Sequence[str] | Array) -> Any:

@@ -82,7 +82,12 @@ class TorchModel(Original):
         yield Candidate(_exported(self.net, examples, names, dynamic))
 
     def companions(
-        self, manifest: Path, version: Path, front: onnx.ModelProto | None, feeds: Feeds
+        self,
+        manifest: Path,
+        version: Path,
+        front: onnx.ModelProto | None,
+        feeds: Feeds,
+        tolerance: float,
     ) -> list[Companion]:
         from serving.export import archive
 
@@ -102,7 +107,7 @@ class TorchModel(Original):
         )
         packed = TorchModel.of(archive.load_net(mar, self.net), (), self.inputs, self.wanted)
         here, there = self.answer(feeds), packed.answer(feeds)
-        apart = max(difference(name, there[name], here[name], 0.0) for name in here)
+        apart = max(difference(name, there[name], here[name], tolerance) for name in here)
         return [Companion("torchserve", {"model": name}, mar.name, apart)]
 
     def _tensor(self, spec: Spec, array: Array) -> torch.Tensor:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -98,6 +97,8 @@ def optimize(
             raise ConfigError(f"--out is for one file; say which with --lineage: {names}")
         if out is not None and out.exists():
             raise ConfigError(f"{out}: there is such a file already; nothing is overwritten")
+        if out is not None and not out.parent.is_dir():
+            raise ConfigError(f"{out}: there is no folder {out.parent}")
         plan = Plan(batches=batches, threads=threads, rounds=rounds, slice_s=slice_s, seed=seed)
         console = Console()
         findings = []
@@ -110,7 +111,8 @@ def optimize(
                 if form is not None and out is not None:
                     _write(found, form, Path(folder), out, force)
         if as_json:
-            typer.echo(json.dumps(msgspec.to_builtins(findings), indent=2))
+            # Not json.dumps, which spells infinity in a way that is no JSON.
+            typer.echo(msgspec.json.format(msgspec.json.encode(findings), indent=2).decode())
         else:
             _show_remarks(findings, console)
 

@@ -20,9 +20,9 @@ class Form(msgspec.Struct, frozen=True, kw_only=True):
 
     ``size`` is the file's in bytes, with the parameters it keeps elsewhere; ``load_ms`` the time
     to make a session. ``difference`` is the largest absolute difference from the original,
-    infinite where something that is no number differs; ``within`` counts the rows whose outputs
-    are all within the tolerance. Where the form cannot be had, ``reason`` says why and all else
-    is empty.
+    infinite, which is null in JSON, where something that is no number differs; ``within`` counts
+    the rows whose outputs are all within the tolerance. Where the form cannot be had, ``reason``
+    says why and all else is empty.
     """
 
     name: str

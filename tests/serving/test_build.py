@@ -249,4 +249,13 @@ def test_unknown_model_and_unreadable_csv_are_told(tmp_path: Path) -> None:
         build.build_model("nothing", tmp_path, 200, None, 1)
     with pytest.raises(typer.BadParameter, match=r"absent\.csv"):
         build.build_model(NAME, tmp_path, 200, tmp_path / "absent.csv", 1)
+    for hint, options in (
+        ("--rows", {"rows": 200}),
+        ("--evaluate", {"evaluate": tmp_path}),
+        ("--epochs", {"epochs": 2}),
+    ):
+        given: dict[str, Any] = {"rows": None, "evaluate": None, "seed": 1} | options
+        with pytest.raises(typer.BadParameter, match="its own data") as refused:
+            build.build_model("digit-three", tmp_path, **given)
+        assert refused.value.param_hint == hint
     assert list(tmp_path.iterdir()) == []

@@ -159,7 +159,7 @@ def test_a_graph_that_contradicts_itself_is_not_saved(
     ("answer", "message"),
     [
         ([[1.0], [2.5]], "differs from its original by 0.5"),
-        ([[1.0], [np.nan]], "differs from its original by nan"),
+        ([[1.0], [np.nan]], "differs from its original by inf"),
         ([[1.0], [np.inf]], "differs from its original by inf"),
         ([[1.0, 2.0]], r"answers shape \(1, 2\)"),
     ],
@@ -167,6 +167,12 @@ def test_a_graph_that_contradicts_itself_is_not_saved(
 def test_a_difference_over_the_tolerance_stops_the_build(answer: Any, message: str) -> None:
     with pytest.raises(ParityError, match=message):
         check.greatest_difference("f.onnx", np.array(answer), np.array([[1.0], [2.0]]), 0.4)
+
+
+def test_what_is_no_number_is_never_an_answer() -> None:
+    nothing = np.array([[np.nan]])
+    with pytest.raises(ParityError, match="differs from its original by inf"):
+        check.greatest_difference("f.onnx", nothing, nothing, 0.4)
 
 
 def test_manifest_text_is_read_back_as_the_manifest(tmp_path: Path) -> None:

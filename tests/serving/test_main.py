@@ -8,7 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from serving.__main__ import app
+from serving.example import GoalMissed
+from serving.export.errors import ParityError
 from tests.conftest import ROOT
 
 
@@ -50,6 +54,8 @@ def test_stand_in_gets_its_own_options(tmp_path: Path) -> None:
         (["nothing"], "no model 'nothing'; there is: weight-change"),
         (["weight-change", "--rows", "1"], "--rows"),
         (["weight-change", "--evaluate", "absent.csv"], "absent.csv"),
+        (["digit-three", "--epochs", "3"], "--epochs"),
+        (["digit-three", "--rows", "40000"], "--rows"),
     ],
 )
 def test_wrong_arguments_are_told_and_build_nothing(
@@ -70,3 +76,16 @@ def test_missing_framework_is_named_with_what_installs_it(tmp_path: Path) -> Non
     assert told.returncode == 1
     assert "skl2onnx is not installed; building needs: pip install '.[train]'" in told.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("error", [GoalMissed("right on 90.0%"), ParityError("differs by 0.5")])
+def test_a_build_that_is_given_up_says_so_in_one_line(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def build_model(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("serving.build.build_model", build_model)
+    told = CliRunner().invoke(app, ["build", "digit-three"])
+    assert told.exit_code == 1
+    assert told.stderr == f"error: {error}\n"

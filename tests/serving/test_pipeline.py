@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +30,16 @@ pytestmark = pytest.mark.timeout(600)
 PARTS = ("serving", "gateway", "handlers", "dvc.yaml", "params.yaml")
 HIDDEN = (".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore")
 STAGES = ("data", "train_pytorch", "train_tensorflow", "export", "archive", "check")
+#: What each stage imports, and what of the example it asks for when it runs.
+IMPORTS = {
+    "data": ("stages.data",),
+    "train_pytorch": ("stages.training", "weight_change.torch_training"),
+    "train_tensorflow": ("stages.training", "weight_change.keras_training"),
+    "export": ("stages.export", "weight_change.keras_training", "weight_change.net"),
+    "archive": ("stages.packing", "weight_change.net"),
+    "check": ("stages.judging", "weight_change.keras_training", "weight_change.net"),
+}
+FITTED = ("train_pytorch", "train_tensorflow", "export", "check")
 SMALL = {
     "data": {"rows": 500, "seed": 1},
     "pytorch": {"epochs": 2, "seed": 1},
@@ -180,6 +192,17 @@ def test_a_parameter_reruns_what_depends_on_it_and_tags_hold_both_versions(clone
     assert clone.hashes("pytorch") == second
 
 
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_depends_on_the_code_it_runs(stage: str) -> None:
+    started = ["weight_change.example", *IMPORTS[stage]]
+    started += ["weight_change.transformer"] if stage in FITTED else []
+    needed = _imported(f"serving.{name}" for name in started)
+    deps = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"][stage]["deps"]
+    assert needed - set(deps) == set()
+    if stage in ("archive", "check"):
+        assert "gateway/models" in deps
+
+
 def test_parameters_are_those_of_the_committed_model() -> None:
     parameters = yaml.safe_load((ROOT / "params.yaml").read_text())
     card = json.loads((REPOSITORY / NAME / layout.VERSION / layout.CARD).read_bytes())
@@ -188,6 +211,24 @@ def test_parameters_are_those_of_the_committed_model() -> None:
     seeds["training_rows"] = parameters["data"]["seed"]
     assert seeds.items() <= card["seeds"].items()
     assert {parameters[name]["epochs"] for name in ("pytorch", "tensorflow")} == {EPOCHS}
+
+
+def _imported(modules: Iterable[str]) -> set[str]:
+    """The files of serving/ that come with these modules, by their own imports at the top."""
+    found: set[str] = set()
+    waiting = list(modules)
+    while waiting:
+        name = waiting.pop()
+        file = f"{name.replace('.', '/')}.py"
+        if not name.startswith("serving.") or file in found or not (ROOT / file).is_file():
+            continue
+        found.add(file)
+        for node in ast.parse((ROOT / file).read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ImportFrom):
+                waiting += [str(node.module), *(f"{node.module}.{a.name}" for a in node.names)]
+            elif isinstance(node, ast.Import):
+                waiting += [alias.name for alias in node.names]
+    return found
 
 
 def _files(model: Path) -> set[str]:

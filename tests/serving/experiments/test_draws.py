@@ -6,7 +6,7 @@ import numpy as np
 
 from gateway.models.manifest import BackendSpec, Feature, Manifest, Output
 from gateway.models.validator import Validator
-from serving.experiments.draws import draw_rows
+from serving.experiments.draws import draw_columns, draw_rows
 
 MANIFEST = Manifest(
     "m",
@@ -35,6 +35,26 @@ def test_drawn_rows_fit_the_manifest_and_its_ranges() -> None:
     assert again.warnings == []
     for name, column in again.columns.items():
         np.testing.assert_array_equal(column, columns[name])
+
+
+def test_columns_without_a_range_fit_their_features() -> None:
+    features = (
+        Feature("a", "number"),
+        Feature("b", "string", categories=("x", "y")),
+        Feature("c", "tensor", shape=(2, None), dtype="int32"),
+        Feature("d", "boolean"),
+        Feature("e", "string"),
+        Feature("f", "integer"),
+    )
+    columns = draw_columns(features, 64, 1)
+    assert {len(column) for column in columns.values()} == {64}
+    assert columns["a"].min() < -1, "around 0"
+    assert (columns["a"] == columns["a"].astype(np.float32)).all(), "a float32 graph gets the same"
+    assert columns["c"].ndim == 3
+    assert columns["c"].dtype == np.int32
+    assert set(columns["b"]) == {"x", "y"}
+    assert all(isinstance(text, str) for text in columns["e"])
+    assert set(columns["f"]) == {0, 1}
 
 
 def test_the_same_seed_draws_the_same_rows() -> None:

@@ -8,8 +8,6 @@ import re
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +15,13 @@ import joblib
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
+from typer.testing import CliRunner
 
+from gateway.errors import ModelError
+from serving.__main__ import app
+from serving.importing.request import Request
 from tests.conftest import ROOT
+from tests.processes import Gateway
 from tests.serving.importing.conftest import pipeline
 
 DOCS = ROOT / "docs" / "importing.md"
@@ -37,26 +40,6 @@ def _run(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
         text=True,
         check=False,
     )
-
-
-@contextmanager
-def _served(*arguments: str, folder: Path) -> Iterator[str]:
-    """The address of ``gateway`` with these arguments, once it listens."""
-    command = [sys.executable, "-m", "gateway", *arguments, "--port", "0"]
-    with subprocess.Popen(
-        command, cwd=folder, env=_environment(), stderr=subprocess.STDOUT, stdout=subprocess.PIPE
-    ) as process:
-        try:
-            assert process.stdout is not None
-            said = b""
-            for line in process.stdout:
-                said += line
-                if found := re.search(rb"http://[\d.]+:\d+", line):
-                    yield found[0].decode()
-                    return
-            pytest.fail(said.decode())
-        finally:
-            process.kill()
 
 
 def _ask(url: str, payload: Any = None) -> Any:
@@ -86,7 +69,9 @@ def test_two_commands_lead_from_a_pipeline_to_an_endpoint(folder: Path, frame: A
     fitted = joblib.load(folder / "pipeline.joblib")
     row = {"age": 40, "income": 36_000.5, "city": "Oslo", "home plan": "b"}
     expected = fitted.predict_proba(frame.assign(**row)[:1])[0]
-    with _served(*second[1:], folder=folder) as url:
+    assert second[:2] == ["gateway", "serve"]
+    with Gateway(folder / second[2], *second[3:]) as gateway:
+        url = gateway.url
         answer = _ask(f"{url}/v1/predict", row)
         (prediction,) = answer["predictions"]
         np.testing.assert_allclose(prediction["probability"], expected, atol=1e-5)
@@ -128,3 +113,27 @@ def test_missing_framework_is_named_with_what_installs_it(folder: Path) -> None:
     assert told.returncode == 1
     assert "skl2onnx is not installed; the import needs: pip install '.[train]'" in told.stderr
     assert not (folder / "models").exists()
+
+
+@pytest.mark.parametrize(
+    ("planted", "said"),
+    [
+        ("raise OSError(28, 'No space left on device')", "No space left on device"),
+        ("raise subprocess.CalledProcessError(3, ['archiver'])", "could not be packed: status 3"),
+        ("raise ModelError('no such artifact')", "no such artifact"),
+        ("import my_features", "imports my_features, which is not here; run the import where"),
+        ("import pandas.absent", "pandas.absent is not installed; .*'.\\[train\\]'"),
+    ],
+)
+def test_what_stops_an_import_is_told_in_one_line(
+    planted: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def import_model(request: Request) -> None:
+        exec(planted, {"subprocess": subprocess, "ModelError": ModelError})
+
+    monkeypatch.setattr("serving.importing.importer.import_model", import_model)
+    told = CliRunner().invoke(app, ["import", "pipeline.joblib"])
+    assert told.exit_code == 1
+    (line,) = told.stderr.splitlines()
+    assert re.match(f"error: .*{said}", line), line
+    assert "pip install my_features" not in line

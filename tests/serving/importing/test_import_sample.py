@@ -7,10 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gateway.models.manifest import Feature
 from serving.importing.errors import ImportRefused
 from serving.importing.parity import default_tolerance
-from serving.importing.sample import generate, read_sample, typed
+from serving.importing.sample import read_sample, typed
 from serving.importing.spec import Spec, parse_spec
 
 
@@ -40,6 +39,18 @@ def test_rows_with_a_missing_value_are_left_out(tmp_path: Path) -> None:
     assert skipped == 2
 
 
+def test_rows_with_infinity_are_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("a,b\n1,inf\n-Infinity,x\n1e999,y\nNAN,z\n2,w\n")
+    columns, skipped = read_sample(path).read({"a": False, "b": True})
+    assert columns["a"].tolist() == [1, 2]
+    assert columns["b"].tolist() == ["inf", "w"]
+    assert skipped == 3
+    path.write_text("a,b\n1,inf\n")
+    with pytest.raises(ImportRefused, match="missing or infinite in every row"):
+        read_sample(path).read({"b": False})
+
+
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
@@ -62,22 +73,6 @@ def test_arrays_with_objects_are_not_loaded(tmp_path: Path) -> None:
     np.savez(tmp_path / "rows.npz", a=np.array([{}, {}], object))
     with pytest.raises(ImportRefused, match="allow_pickle"):
         read_sample(tmp_path / "rows.npz")
-
-
-def test_generated_rows_fit_their_features() -> None:
-    features = [
-        Feature("a", "number"),
-        Feature("b", "string", categories=("x", "y")),
-        Feature("c", "tensor", shape=(2, None), dtype="int32"),
-        Feature("d", "boolean"),
-        Feature("e", "string"),
-    ]
-    rows = generate(features)
-    assert {len(column) for column in rows.values()} == {64}
-    assert rows["c"].shape[1:] == (2, 8)
-    assert rows["c"].dtype == np.int32
-    assert set(rows["b"]) == {"x", "y"}
-    assert all(isinstance(text, str) for text in rows["e"])
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,11 @@ import pytorch_lightning as lightning
 import torch
 from safetensors.torch import save_file
 
+from gateway.errors import InvalidInput
 from gateway.models.graph import Graph
 from gateway.models.repository import Repository
 from serving.importing.errors import ImportRefused
+from serving.importing.front import join_graph
 from serving.importing.importer import Imported
 from serving.importing.objects import find
 from serving.importing.spec import parse_spec
@@ -75,11 +77,29 @@ class Six(torch.nn.Module):
 """
 
 
+_WHOLE = """
+import torch
+
+class Sum(torch.nn.Module):
+    def forward(self, x):
+        return x.sum(1, keepdim=True)
+"""
+_NOISE = """
+import torch
+
+class Noise(torch.nn.Module):
+    def forward(self, x):
+        return x + 0.01 * torch.rand_like(x)
+"""
+
+
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder with the modules of a user, which is the current one."""
     (tmp_path / "user_net.py").write_text(_NET)
     (tmp_path / "user_others.py").write_text(_OTHERS)
+    (tmp_path / "user_whole.py").write_text(_WHOLE)
+    (tmp_path / "user_noise.py").write_text(_NOISE)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
     yield tmp_path
@@ -125,7 +145,7 @@ def test_columns_of_a_csv_become_features_and_an_archive(take: Take, folder: Pat
         assert {"user_net.py", "weights.pth", "preprocess.onnx"} <= set(archive.namelist())
         packed = json.loads(archive.read("MAR-INF/MANIFEST.json"))["model"]
     assert (packed["modelName"], packed["modelVersion"]) == ("net", "1")
-    assert set(imported.files) == {"pytorch.onnx", "net.mar"}
+    assert set(imported.files) == {"pytorch.onnx", "net.mar", "preprocess.onnx"}
 
 
 def test_weights_in_safetensors_and_an_input_by_hand(take: Take, folder: Path) -> None:
@@ -155,6 +175,57 @@ def test_several_inputs_and_named_outputs_from_arrays(take: Take, folder: Path) 
     outputs = [(o.name, o.shape) for o in imported.manifest.outputs]
     assert outputs == [("embedded", (4,)), ("sum", ())]
     assert any("no TorchServe archive" in note for note in imported.notes)
+
+
+def test_columns_of_another_dtype_become_features(take: Take, folder: Path) -> None:
+    Path("rows.csv").write_text("a,b\n1,2\n3,-4\n16777217,9\n")
+    imported = take(
+        module="user_whole:Sum", inputs=(parse_spec("x:int64:2"),), sample=Path("rows.csv")
+    )
+    assert [(f.name, f.type) for f in imported.manifest.features] == [
+        ("a", "integer"),
+        ("b", "integer"),
+    ]
+    validator, graph = _graph(imported)
+    answer: Any = graph.run(validator.convert([{"a": 16_777_217, "b": 2}]))["output"]
+    assert answer.ravel().tolist() == [16_777_219], "a float32 would have lost the last digit"
+    assert imported.files["preprocess.onnx"] == 0
+    Path("rows.csv").write_text("a,b\n1,2.5\n")
+    with pytest.raises(ImportRefused, match="must hold whole numbers"):
+        take(module="user_whole:Sum", inputs=(parse_spec("x:int64:2"),), sample=Path("rows.csv"))
+
+
+def test_whole_numbers_must_fit_the_dtype_of_their_column(take: Take, folder: Path) -> None:
+    Path("rows.csv").write_text("a,b\n1,255\n")
+    imported = take(
+        module="user_whole:Sum", inputs=(parse_spec("x:uint8:2"),), sample=Path("rows.csv")
+    )
+    validator, graph = _graph(imported)
+    answer: Any = graph.run(validator.convert([{"a": 255, "b": 1}]))["output"]
+    assert answer.ravel().tolist() == [256]
+    with pytest.raises(InvalidInput, match="uint8"):
+        validator.convert([{"a": 256, "b": 1}])
+
+
+def test_the_tolerance_holds_for_the_archive_too(take: Take, folder: Path) -> None:
+    inputs = (parse_spec("x:float32:3"),)
+    imported = take(module="user_noise:Noise", inputs=inputs, tolerance=0.5)
+    assert 0 < imported.files["Noise.mar"] <= 0.5
+
+
+def test_a_preprocessing_that_makes_another_tensor_is_refused(
+    take: Take, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    twice = join_graph(("features", "features"), "tensor", "float32")
+    del twice.graph.input[1]
+    for node in twice.graph.node:
+        node.op_type = "Sum"
+        del node.attribute[:]
+    for value in (*twice.graph.input, *twice.graph.output):
+        value.type.tensor_type.shape.dim[1].dim_value = 3
+    monkeypatch.setattr("serving.importing.torch_model.identity_graph", lambda spec: twice)
+    with pytest.raises(ImportRefused, match=r"output preprocess\.onnx: the export differs"):
+        take(module="user_net:Net", inputs=(parse_spec("features:float32:3"),))
 
 
 def test_preprocessing_is_merged_before_the_network(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 import tomllib
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -18,6 +19,7 @@ from typer.testing import CliRunner, Result
 from gateway.errors import ConfigError, InvalidInput, ModelError
 from gateway.models.graph import Graph
 from gateway.models.repository import Repository
+from gateway.models.rows import Rows
 from serving.experiments.sessions import operators
 from serving.optimize import forms as made
 from serving.optimize import measure
@@ -132,6 +134,7 @@ def test_what_is_refused(tmp_path: Path) -> None:
         ([*EXAMPLE, "--form", "all", "--out", str(there)], "nothing is overwritten"),
         ([*EXAMPLE, "--form", "all"], "give both, or neither"),
         ([*EXAMPLE, "--out", "x"], "give both, or neither"),
+        ([*EXAMPLE, "--form", "all", "--out", str(tmp_path / "no" / "x")], "there is no folder"),
         (["weight-change", *EXAMPLE[1:3], "--form", "all", "--out", "x"], "pytorch, tensorflow"),
     ):
         with pytest.raises(ConfigError, match=words):
@@ -206,6 +209,33 @@ def test_a_slow_model_is_compared_on_fewer_rows(
     told = CliRunner().invoke(_app(), [path, "--json", "--rounds", "1", "--slice", "0.001"])
     (found,) = json.loads(told.stdout)
     assert [timing["batch"] for timing in found["forms"][0]["calls"]] == [1]
+
+
+def test_one_slow_call_does_not_say_what_a_row_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = linear_graph(tmp_path / "linear.onnx", [1.0])
+    rows = Rows({"x": np.zeros((2, 1), np.float32)}, 2)
+    waits = [0.0, 0.2, 0.0, 0.0, 0.0, 0.0]
+    graph_run = Graph.run
+
+    def run(graph: Graph, rows: Rows) -> Any:
+        time.sleep(waits.pop(0))
+        return graph_run(graph, rows)
+
+    monkeypatch.setattr(Graph, "run", run)
+    assert measure.row_seconds(path, rows) < 0.05
+    assert waits == []
+    waits += [0.0, 1.1]
+    assert measure.row_seconds(path, rows) > 0.5, "a slow model is not called five times"
+
+
+def test_json_spells_infinity_as_null(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measure, "largest_difference", lambda *_: float("inf"))
+    result = invoke(str(linear_graph(tmp_path / "linear.onnx", [1.0])), "--json")
+    assert "Infinity" not in result.stdout
+    (found,) = json.loads(result.stdout)
+    assert forms(found)["all"]["difference"] is None
 
 
 def test_rows_within_the_tolerance_are_counted_by_row() -> None:
