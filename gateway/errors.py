@@ -326,6 +326,11 @@ class TooManyConnections(GatewayError):
         return {"Retry-After": "1", "Connection": "close"}
 
 
+def words_of(error: BaseException) -> str:
+    """What an error says; its type where it says nothing."""
+    return str(error) or type(error).__name__
+
+
 def shorten(value: object, limit: int = MAX_SENT_CHARS) -> str:
     """An echo of a client's value, short enough for an error message or a log line.
 

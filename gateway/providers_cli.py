@@ -10,7 +10,6 @@ from typing import Annotated, Any
 
 import onnxruntime as ort
 import typer
-from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -20,6 +19,7 @@ from gateway.config import Settings, load
 from gateway.errors import GatewayError, ModelError
 from gateway.logs import logger
 from gateway.models.repository import ModelVersion, Repository
+from gateway.tables import table
 
 Entry = dict[str, Any]
 
@@ -121,28 +121,21 @@ def _entry(model: str, version: str, lineage: str) -> Entry:
 
 def _show_available(report: Entry, console: Console) -> None:
     asked, available = report["asked"], report["available"]
-    table = _table(f"ONNX Runtime {report['onnxruntime']}", "there", "asked for")
+    found = table(f"ONNX Runtime {report['onnxruntime']}", "there", "asked for")
     for name in dict.fromkeys([*asked, *available]):
         place = f"as number {asked.index(name) + 1}" if name in asked else ""
-        table.add_row(name, "yes" if name in available else "no", place)
-    console.print(table)
+        found.add_row(name, "yes" if name in available else "no", place)
+    console.print(found)
     absent = ", ".join(name.removesuffix("ExecutionProvider") for name in report["absent"])
     console.print(f"  not in this build: {absent}", markup=False, highlight=False)
 
 
 def _models(entries: list[Entry]) -> Table:
-    table = _table("model", "version", "lineage", "computed by")
+    found = table("model", "version", "lineage", "computed by")
     for entry in entries:
         nodes = entry["nodes"] or dict.fromkeys(entry["active"], "all")
         shares = (f"{name}: {count} nodes" for name, count in nodes.items())
-        table.add_row(
+        found.add_row(
             entry["model"], entry["version"], entry["lineage"], "\n".join(shares) or "not loaded"
         )
-    return table
-
-
-def _table(*columns: str) -> Table:
-    table = Table(*columns, box=box.SIMPLE_HEAD)
-    for column in table.columns:
-        column.overflow = "fold"
-    return table
+    return found

@@ -75,6 +75,8 @@ async def survey(router: Router) -> list[dict[str, Any]]:
                 "last_error_at": last.last_error_at if last else None,
                 "models": [
                     {
+                        # First: what the gateway says stands, whatever an adapter adds.
+                        **backend.facts(state.target),
                         "model": state.target.model.name,
                         "version": state.target.model.version,
                         "lineage": state.target.lineage,
@@ -83,7 +85,6 @@ async def survey(router: Router) -> list[dict[str, Any]]:
                         "breaker": router.versions.lanes[state.target].breaker.state,
                         "queued_rows": router.versions.lanes[state.target].queued_rows,
                         "detail": state.health.detail,
-                        **backend.facts(state.target),
                     }
                     for state in states
                 ],

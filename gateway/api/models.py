@@ -8,6 +8,8 @@ import msgspec
 from aiohttp import web
 
 from gateway.api.state import ROUTER, json_response, query_parameters
+from gateway.models.labels import threshold_of
+from gateway.models.manifest import Manifest, Output
 from gateway.models.repository import ModelVersion, Repository
 
 
@@ -60,10 +62,7 @@ def description(entry: ModelVersion, repository: Repository) -> dict[str, Any]:
         "versions": list(repository.models[manifest.name]),
         "description": manifest.description,
         "features": features,
-        "outputs": [
-            {key: value for key, value in output.items() if value is not None}
-            for output in content["outputs"]
-        ],
+        "outputs": [_output(output, manifest) for output in manifest.outputs],
         "backends": _lineages(entry),
         "out_of_range": manifest.out_of_range,
         "batched": manifest.batched,
@@ -71,6 +70,13 @@ def description(entry: ModelVersion, repository: Repository) -> dict[str, Any]:
         "schema": manifest.json_schema,
         "example": manifest.example,
     }
+
+
+def _output(output: Output, manifest: Manifest) -> dict[str, Any]:
+    content: dict[str, Any] = msgspec.to_builtins(output)
+    content["threshold"] = threshold_of(output)
+    content["label_key"] = manifest.label_keys.get(output.name)
+    return {key: value for key, value in content.items() if value is not None}
 
 
 def _lineages(entry: ModelVersion) -> dict[str, list[str]]:

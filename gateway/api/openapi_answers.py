@@ -20,6 +20,7 @@ from gateway.errors import (
     RateLimited,
 )
 from gateway.models.manifest import Feature, Output, Parity
+from gateway.models.session import Placement
 from gateway.routing.breaker import BreakerState
 from gateway.routing.policy_document import ModelShape
 from gateway.routing.shadow_report import ShadowReport
@@ -67,6 +68,16 @@ class Models(msgspec.Struct):
     failures: dict[str, str]
 
 
+class LabelledOutput(Output, frozen=True):
+    """An output as its manifest describes it.
+
+    With ``labels``, ``label_key`` is where in an answer's objects the label stands, and
+    ``threshold`` is in force also where the manifest says none.
+    """
+
+    label_key: str | UnsetType = UNSET
+
+
 class Model(msgspec.Struct):
     """One version of a model in full; ``schema`` is the JSON Schema of one row."""
 
@@ -75,25 +86,13 @@ class Model(msgspec.Struct):
     versions: list[str]
     description: str
     features: list[Feature]
-    outputs: list[Output]
+    outputs: list[LabelledOutput]
     backends: dict[str, list[str]]
     out_of_range: Literal["warn", "reject"]
+    batched: bool
     parity: Parity
     schema: dict[str, Any]
     example: dict[str, Any]
-
-
-class Providers(msgspec.Struct):
-    """ONNX Runtime's execution providers of a graph.
-
-    ``asked`` are those of the setting, ``active`` those the session has, ``nodes`` how many nodes
-    each computes where that is known, ``warnings`` why one that was asked for does not compute.
-    """
-
-    asked: list[str]
-    active: list[str]
-    nodes: dict[str, int]
-    warnings: list[str]
 
 
 class TargetEntry(msgspec.Struct):
@@ -111,7 +110,7 @@ class TargetEntry(msgspec.Struct):
     breaker: BreakerState
     queued_rows: int
     detail: str
-    providers: Providers | UnsetType = UNSET
+    providers: Placement | UnsetType = UNSET
 
 
 class BackendEntry(msgspec.Struct):

@@ -11,7 +11,7 @@ from importlib.metadata import EntryPoint, entry_points
 from gateway.backends.base import Backend
 from gateway.backends.schemes import Adapter
 from gateway.config import Settings
-from gateway.errors import ConfigError
+from gateway.errors import ConfigError, words_of
 
 GROUP = "gateway.backends"
 
@@ -28,8 +28,13 @@ class InstalledAdapter:
         try:
             adapter = self._entry.load()
         except Exception as error:  # whatever a foreign module does when it is imported
-            raise ConfigError(f"{where} cannot be imported: {error}") from error
-        backend = adapter.from_settings(settings)
+            raise ConfigError(f"{where} cannot be imported: {words_of(error)}") from error
+        try:
+            backend = adapter.from_settings(settings)
+        except ConfigError:
+            raise
+        except Exception as error:  # whatever a foreign class does when it is made
+            raise ConfigError(f"{where} cannot be made: {words_of(error)}") from error
         if not isinstance(backend, Backend):
             raise ConfigError(f"{where} makes a {type(backend).__name__}, which is no Backend")
         if backend.name != self._entry.name:

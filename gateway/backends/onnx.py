@@ -7,7 +7,6 @@ import math
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any, Self
 
@@ -16,7 +15,14 @@ import onnxruntime as ort
 
 from gateway.backends.base import Backend, Call, Health, Target, conform
 from gateway.config import Settings
-from gateway.errors import BackendError, BackendTimeout, ConfigError, ModelError, shorten
+from gateway.errors import (
+    BackendError,
+    BackendTimeout,
+    ConfigError,
+    GatewayError,
+    ModelError,
+    shorten,
+)
 from gateway.logs import logger
 from gateway.models.graph import DTYPES, Graph
 from gateway.models.manifest import Manifest
@@ -102,7 +108,9 @@ class OnnxBackend(Backend):
             await self._load(target, (CPU,))
             graph = self._loaded[target].graph
             words = f"left to the CPU: {error.detail}"
-            graph.placement = replace(graph.placement, asked=self._providers, warnings=(words,))
+            graph.placement = msgspec.structs.replace(
+                graph.placement, asked=self._providers, warnings=(words,)
+            )
         where = f"{target.model.name}/{target.model.version}, {target.lineage}"
         for words in self._loaded[target].graph.placement.warnings:
             logger.warning("onnx_providers: %s: %s", where, words)
@@ -118,7 +126,7 @@ class OnnxBackend(Backend):
         _check(graph, manifest, options.outputs)
         call_s = row_s = math.inf
         if manifest.warm_up:
-            rows = target.model.validator.convert([manifest.example])
+            rows = _example(target)
             try:
                 call_s = await asyncio.to_thread(_seconds, graph, rows)
                 if call_s > self._inline_limit_s and self._threads != 1:
@@ -184,6 +192,14 @@ def _check(graph: Graph, manifest: Manifest, names: dict[str, str]) -> None:
             )
 
 
+def _example(target: Target) -> Rows:
+    """The manifest's example; raises :class:`ModelError` where it is not what the model takes."""
+    try:
+        return target.model.validator.convert([target.model.manifest.example])
+    except GatewayError as error:
+        raise ModelError(f"the manifest's example: {error.detail}") from error
+
+
 def _row_seconds(graph: Graph, rows: Rows, call_s: float) -> float:
     """Seconds a further row of a call takes."""
     if graph.fixed_batch == 1 or not graph.batched:
@@ -193,8 +209,8 @@ def _row_seconds(graph: Graph, rows: Rows, call_s: float) -> float:
 
 
 def _max_rows(call_s: float, row_s: float) -> int:
-    """Rows beyond which a call takes longer than it should."""
-    if not row_s:
+    """Rows beyond which a call takes longer than it should; no bound where nothing is known."""
+    if not 0 < row_s < math.inf:
         return sys.maxsize
     return max(1, int((_MAX_CALL_S - call_s) / row_s))
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from rich import box
 from rich.console import Console
 from rich.table import Table
 
 from gateway.inspection.interface import Interface, Value
 from gateway.inspection.report import NEEDS_ONNX, Report
+from gateway.tables import table
 
 if TYPE_CHECKING:
     from gateway.inspection.structure import Structure
@@ -77,22 +77,14 @@ def _metadata(interface: Interface) -> Iterator[tuple[str, str]]:
 
 
 def _values(title: str, values: Iterable[Value]) -> Table:
-    table = _table(title, "type", "shape")
+    made = table(title, "type", "shape")
     for value in values:
-        table.add_row(value.name, value.type, value.shape_text)
-    return table
+        made.add_row(value.name, value.type, value.shape_text)
+    return made
 
 
 def _operators(structure: Structure) -> Table:
-    table = _table(f"{structure.nodes} nodes", "count")
+    made = table(f"{structure.nodes} nodes", "count")
     for operator, count in structure.operators.items():
-        table.add_row(operator, str(count))
-    return table
-
-
-def _table(title: str, *columns: str) -> Table:
-    table = Table(title, *columns, box=box.SIMPLE_HEAD, pad_edge=True)
-    for column in table.columns:
-        # What does not fit goes to the next line: a name is never cut short.
-        column.overflow = "fold"
-    return table
+        made.add_row(operator, str(count))
+    return made

@@ -10,8 +10,9 @@ import numpy as np
 from gateway.models.manifest import Manifest, Output
 from gateway.models.rows import Array
 
-#: Where one probability stands for two labels: from here on it is the second.
-THRESHOLD = 0.5
+#: Where one probability stands for two labels and the manifest says no other: from here on it is
+#: the second.
+_THRESHOLD = 0.5
 
 
 class Labels:
@@ -32,20 +33,27 @@ class Labels:
         }
 
 
+def threshold_of(output: Output) -> float | None:
+    """From where on one probability is the second label; None where none stands for two."""
+    if not output.labels or output.shape:
+        return None
+    return _THRESHOLD if output.threshold is None else output.threshold
+
+
 def _column(output: Output, values: Array) -> list[Any]:
     labels = output.labels or ()
     array: Any = values
     if array.dtype.kind not in "fiub":
         raise ValueError(f"output {output.name} has labels, and is no number")
-    if array.ndim == 1:
-        threshold = THRESHOLD if output.threshold is None else output.threshold
+    threshold = threshold_of(output)
+    if array.ndim == 1 and threshold is not None:
         chosen = (array >= threshold).astype(np.intp)
         finite = np.isfinite(array)
     elif array.ndim == 2 and array.shape[1] == len(labels):
         chosen = array.argmax(axis=1)
         finite = np.isfinite(array).all(axis=1)
     else:
-        size = "×".join(map(str, array.shape[1:]))
+        size = "×".join(map(str, array.shape[1:])) or "1"
         raise ValueError(f"output {output.name} has {size} values a row for {len(labels)} labels")
     return [
         labels[index] if known else None

@@ -2,32 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from gateway.errors import InvalidRequest, ModelError, NotFound
-from gateway.models.derive import derive_manifest
+from gateway.errors import InvalidRequest, ModelError, NotFound, words_of
 from gateway.models.image import MAX_PIXELS
 from gateway.models.labels import Labels
 from gateway.models.manifest import MANIFEST_NAME, Manifest
+from gateway.models.plain import Source, describe
 from gateway.models.validator import MAX_INSTANCES, Validator
 
 
 @dataclass(frozen=True, eq=False)
 class ModelVersion:
-    """One servable version: its manifest, its folder of artifacts, its validator."""
+    """One servable version: its manifest, its folder of artifacts, its validator.
+
+    ``source`` is the plain file it is, None where a manifest describes it.
+    """
 
     manifest: Manifest
     version: str
     folder: Path
     validator: Validator = field(repr=False)
+    source: Source | None = None
 
     @property
     def name(self) -> str:
         """The model's name."""
         return self.manifest.name
+
+    @property
+    def origin(self) -> str:
+        """The name of the file or folder the model was read from."""
+        return self.folder.parent.name if self.source is None else self.source.path.name
 
     @cached_property
     def labels(self) -> Labels | None:
@@ -49,32 +58,39 @@ class Repository:
     """Models by name and version; ``failures`` says why a folder could not be read.
 
     ``refused`` says why a version that was added later is not served; the others still are.
-    ``path`` is where it was read from, None where it was put together by hand.
+    ``path`` is where it was read from, None where it was put together by hand. ``described`` holds
+    the manifests derived from plain files.
     """
 
     def __init__(self) -> None:
         self.models: dict[str, dict[str, ModelVersion]] = {}
         self.failures: dict[str, str] = {}
         self.refused: dict[str, str] = {}
+        self.described: dict[Source, Manifest] = {}
         self.path: Path | None = None
         self.max_instances = MAX_INSTANCES
         self.max_pixels = MAX_PIXELS
 
     @classmethod
     def scan(
-        cls, path: Path, max_instances: int = MAX_INSTANCES, max_pixels: int = MAX_PIXELS
+        cls,
+        path: Path,
+        max_instances: int = MAX_INSTANCES,
+        max_pixels: int = MAX_PIXELS,
+        described: Mapping[Source, Manifest] | None = None,
     ) -> Repository:
         """Read a repository of models, a single model folder, or a plain ``.onnx`` file.
 
         In a repository a model is a folder with a manifest or a plain ``.onnx`` file. What cannot
-        be read goes to ``failures``; the others are served. Raises :class:`ModelError` where there
-        is nothing at ``path`` to serve.
+        be read goes to ``failures``; the others are served. ``described`` are manifests of plain
+        files from an earlier look. Raises :class:`ModelError` where there is nothing at ``path`` to
+        serve.
         """
         repository = cls()
         repository.path, repository.max_instances = path, max_instances
         repository.max_pixels = max_pixels
         if path.suffix == ".onnx" and path.is_file():
-            repository.add(derive_manifest(path), "1", path.parent)
+            repository._add_plain(path, described or {})
             return repository
         if (path / MANIFEST_NAME).is_file():
             folders, files = [path], []
@@ -89,14 +105,11 @@ class Repository:
                     raise ModelError(f"{folder}: there is no version, a sub-folder named 1, 2, …")
                 for version in sorted(versions, key=lambda v: int(v.name)):
                     repository.add(manifest, version.name, version)
-            except ModelError as error:
-                repository.failures[folder.name] = error.detail
+            except Exception as error:  # whatever it is, the others are served
+                repository.failures[folder.name] = words_of(error)
         for file in files:
             try:
-                manifest = derive_manifest(file)
-                if manifest.name in repository.models:
-                    raise ModelError(f"{file.name}: there is a model named {manifest.name} already")
-                repository.add(manifest, "1", file.parent)
+                repository._add_plain(file, described or {})
             except ModelError as error:
                 repository.failures[file.name] = error.detail
         if not repository.models and not repository.failures:
@@ -105,10 +118,19 @@ class Repository:
             )
         return repository
 
-    def add(self, manifest: Manifest, version: str, folder: Path) -> ModelVersion:
+    def _add_plain(self, file: Path, described: Mapping[Source, Manifest]) -> None:
+        source, manifest = describe(file, described)
+        self.described[source] = manifest
+        if manifest.name in self.models:
+            raise ModelError(f"{file.name}: there is a model named {manifest.name} already")
+        self.add(manifest, "1", file.parent, source)
+
+    def add(
+        self, manifest: Manifest, version: str, folder: Path, source: Source | None = None
+    ) -> ModelVersion:
         """Add one version of a model."""
         validator = Validator(manifest, self.max_instances, self.max_pixels)
-        entry = ModelVersion(manifest, version, folder, validator)
+        entry = ModelVersion(manifest, version, folder, validator, source)
         self.models.setdefault(manifest.name, {})[version] = entry
         return entry
 
@@ -138,8 +160,10 @@ class Repository:
         return versions[version]
 
     def remove(self, entry: ModelVersion) -> None:
-        """Take a version out; its model goes with the last."""
+        """Take a version out, unless another has its place; its model goes with the last."""
         versions = self.models[entry.name]
+        if versions.get(entry.version) is not entry:
+            return
         del versions[entry.version]
         if not versions:
             del self.models[entry.name]

@@ -10,11 +10,11 @@ import contextlib
 import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import onnxruntime as ort
 
 from gateway.errors import ModelError
@@ -23,9 +23,8 @@ CPU = "CPUExecutionProvider"
 _CUDA = ("CUDAExecutionProvider", "TensorrtExecutionProvider")
 
 
-@dataclass(frozen=True)
-class Placement:
-    """Which providers compute a graph.
+class Placement(msgspec.Struct, frozen=True):
+    """Which of ONNX Runtime's execution providers compute a graph.
 
     ``asked`` are those asked for, the best first, ``active`` those the session has, in its order.
     ``nodes`` says how many nodes of the optimized graph each computes; empty where only the CPU
@@ -33,19 +32,15 @@ class Placement:
     for before the CPU and does not compute.
     """
 
-    asked: tuple[str, ...] = (CPU,)
-    active: tuple[str, ...] = (CPU,)
-    nodes: Mapping[str, int] = field(default_factory=dict)
-    warnings: tuple[str, ...] = ()
+    asked: tuple[str, ...]
+    active: tuple[str, ...]
+    nodes: dict[str, int]
+    warnings: tuple[str, ...]
 
     def as_dict(self) -> dict[str, Any]:
         """The placement as it stands in JSON."""
-        return {
-            "asked": list(self.asked),
-            "active": list(self.active),
-            "nodes": dict(self.nodes),
-            "warnings": list(self.warnings),
-        }
+        values = msgspec.structs.asdict(self).items()
+        return {name: list(v) if isinstance(v, tuple) else v for name, v in values}
 
 
 def open_session(
@@ -75,7 +70,7 @@ def open_session(
             words = str(error).replace(str(path), path.name)
             if wanted == [CPU]:
                 raise ModelError(f"{path.name}: {words}") from error
-            given_up = next(name for name in wanted if name != CPU)
+            given_up = _blamed(words, [name for name in wanted if name != CPU])
             wanted.remove(given_up)
             warnings.append(f"{given_up} is left out: {_line(words)}")
     active: list[str] = session.get_providers()
@@ -87,6 +82,12 @@ def open_session(
     nodes = {} if wanted == [CPU] else _nodes(session)
     warnings += _idle(wanted, active, nodes)
     return session, Placement(tuple(providers), tuple(active), nodes, tuple(warnings))
+
+
+def _blamed(words: str, providers: Sequence[str]) -> str:
+    """The provider an error names first; the first of all where it names none."""
+    named = [name for name in providers if name in words]
+    return min(named, key=words.index) if named else providers[0]
 
 
 def _open(path: Path, threads: int, providers: list[str], quiet: bool) -> ort.InferenceSession:

@@ -36,13 +36,15 @@ class Results:
             columns = [array.tolist() for array in self.outputs.values()]
             if len(names) == 1:
                 (name,) = names
-                self._objects = [{name: value} for value in columns[0]]
+                objects = [{name: value} for value in columns[0]]
             else:
                 rows = zip(*columns, strict=True)
-                self._objects = [dict(zip(names, row, strict=True)) for row in rows]
+                objects = [dict(zip(names, row, strict=True)) for row in rows]
             labels = self.target.model.labels
             if labels is not None:
-                self._label(labels, self._objects)
+                self._label(labels, objects)
+            # Not before: where the labels do not fit, every request of the batch is to hear of it.
+            self._objects = objects
         return self._objects
 
     def _label(self, labels: Labels, objects: list[dict[str, Any]]) -> None:

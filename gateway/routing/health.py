@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from gateway.backends.base import Backend, Call, Health, Target
-from gateway.errors import BackendError, GatewayError
+from gateway.errors import BackendError, GatewayError, words_of
 
 
 @dataclass
@@ -81,6 +81,14 @@ class HealthMonitor:
         if state.load_error is not None:
             state.health = Health(False, state.load_error)
             return
+        try:
+            state.health = await self._look(state)
+        except Exception as error:  # an adapter's mistake: the other targets are looked at, too
+            failure = BackendError(state.target.backend, words_of(error))
+            state.note_error(failure)
+            state.health = Health(False, failure.detail, state.health.stand_in)
+
+    async def _look(self, state: TargetState) -> Health:
         target = state.target
         backend = self._backends[target.backend]
         health = await backend.check(target, Call.within(self._timeout))
@@ -91,5 +99,5 @@ class HealthMonitor:
                 await backend.predict(target, rows, Call.within(self._timeout))
             except GatewayError as error:
                 state.note_error(error)
-                health = Health(False, f"warm-up: {error.detail}", health.stand_in)
-        state.health = health
+                return Health(False, f"warm-up: {error.detail}", health.stand_in)
+        return health

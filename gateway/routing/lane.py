@@ -11,9 +11,12 @@ from gateway.errors import (
     BackendError,
     BackendTimeout,
     BackendUnavailable,
+    GatewayError,
     ModelError,
     Overloaded,
+    words_of,
 )
+from gateway.logs import logger
 from gateway.models.rows import Rows
 from gateway.routing.answer import Results
 from gateway.routing.batcher import Batcher, Observer
@@ -74,16 +77,29 @@ class Lane:
         return 0 if self._batcher is None else self._batcher.queued_rows
 
     async def open(self) -> None:
-        """Load the target; raises :class:`ModelError`, which is then what requests are told."""
+        """Load the target; raises :class:`ModelError`, which is then what requests are told.
+
+        Whatever else an adapter raises becomes one: the other targets are served all the same.
+        """
         state = self._health.add(self.target)
         try:
-            await self.backend.load(self.target)
+            await self._load()
         except ModelError as error:
             state.load_error = error.detail
             state.note_error(error)
             self._why_not = f"not loaded: {error.detail}"
             raise
-        self._batcher = self.make_batcher(self)
+
+    async def _load(self) -> None:
+        try:
+            await self.backend.load(self.target)
+            self._batcher = self.make_batcher(self)
+        except GatewayError as error:
+            raise ModelError(error.detail) from error
+        except Exception as error:
+            model = self.target.model
+            logger.exception("%s/%s could not be loaded", model.name, model.version)
+            raise ModelError(words_of(error)) from error
 
     async def ready(self) -> bool:
         """Whether it answers a warm-up prediction now."""

@@ -13,10 +13,11 @@ Listing = Mapping[str, tuple[int, int]]
 
 
 def list_files(path: Path | None) -> Listing:
-    """The manifests, plain graphs, and the files of all versions; nothing where it is no folder."""
-    if path is None or not path.is_dir():
+    """The manifests, plain graphs, and the files of all versions; nothing where it is neither."""
+    if path is None or not path.exists():
         return {}
-    folders = [path] if (path / MANIFEST_NAME).is_file() else sorted(path.iterdir())
+    alone = path.is_file() or (path / MANIFEST_NAME).is_file()
+    folders = [path] if alone else sorted(path.iterdir())
     listing = {}
     for folder in folders:
         versions = [*folder.glob("[0-9]*"), *folder.glob("[0-9]*/**/*")] if folder.is_dir() else []

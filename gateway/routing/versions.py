@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gateway.backends.base import Target
 from gateway.config import Settings
-from gateway.errors import ModelError
+from gateway.errors import ModelError, words_of
 from gateway.logs import logger
 from gateway.memory import give_back
 from gateway.models.repository import ModelVersion, Repository
@@ -118,32 +118,45 @@ class Versions:
     async def _update(self, path: Path) -> bool:
         """Adopt what is new and retire what is gone or too old; whether to choose anew."""
         try:
-            bounds = self.repository.max_instances, self.repository.max_pixels
-            found = await asyncio.to_thread(Repository.scan, path, *bounds)
+            known = self.repository
+            found = await asyncio.to_thread(
+                Repository.scan, path, known.max_instances, known.max_pixels, known.described
+            )
         except ModelError as error:
             logger.error("the model repository cannot be read: %s", error.detail)
+            self.repository.refused = {path.name: error.detail.replace(str(path), path.name)}
             return False
-        self.repository.refused = dict(found.failures)
+        self._note_failures(found.failures)
+        self.repository.described = found.described
         changed = False
         for name, versions in list(found.models.items()):
             kept = 0
             for entry in _newest_first(versions):
-                served = self.repository.models.get(name, {})
+                served = self.repository.models.get(name, {}).get(entry.version)
                 if kept == self._settings.versions_kept:
-                    if entry.version in served:
-                        self._retire(served[entry.version])
-                elif entry.version in served:
+                    if served is not None:
+                        self._retire(served)
+                elif served is not None and served.source == entry.source:
                     kept += 1
                 elif await self._adopt(entry):
+                    if served is not None:
+                        self._retire(served)
                     kept += 1
                     changed = True
-        for name, versions in list(self.repository.models.items()):
-            if name in found.failures:
+                elif served is not None:
+                    kept += 1
+        for entry in list(self.repository):
+            if entry.origin in found.failures:
                 continue  # what is there now is broken; what was there goes on
-            for version, entry in list(versions.items()):
-                if version not in found.models.get(name, {}):
-                    self._retire(entry)
+            if entry.version not in found.models.get(entry.name, {}):
+                self._retire(entry)
         return changed
+
+    def _note_failures(self, failures: Mapping[str, str]) -> None:
+        for name, reason in failures.items():
+            if self.repository.refused.get(name) != reason:
+                logger.error("%s is not served as it is now: %s", name, reason)
+        self.repository.refused = dict(failures)
 
     async def _adopt(self, entry: ModelVersion) -> bool:
         """Load a version beside the others, and have it answer the example; False if it cannot."""
@@ -153,12 +166,13 @@ class Versions:
                 await lane.open()
                 if lane.local:
                     await try_out(lane, self._before(lane.target), self._settings)
+                    await lane.ready()  # or it counted as not ready until the next look
         except Exception as error:  # whatever it is, the version before goes on
             for lane in lanes:
                 del self.lanes[lane.target]
                 await lane.close()
             del self._offered[entry]
-            name, reason = f"{entry.name}/{entry.version}", str(error) or type(error).__name__
+            name, reason = f"{entry.name}/{entry.version}", words_of(error)
             self.repository.refused[name] = reason
             fields = {"version": name, "reason": reason}
             logger.error("model version refused", extra={"fields": fields})
@@ -166,6 +180,8 @@ class Versions:
             return False
         self._ready |= {lane.target for lane in lanes if lane.local}
         self.repository.models.setdefault(entry.name, {})[entry.version] = entry
+        if all(name in self._backends for name in entry.manifest.backends):
+            self.repository.failures.pop(entry.origin, None)
         fields = {"version": f"{entry.name}/{entry.version}"}
         logger.info("model version loaded", extra={"fields": fields})
         self._telemetry.model_reloads.labels(entry.name, "loaded").inc()

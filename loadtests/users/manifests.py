@@ -11,7 +11,7 @@ import msgspec
 import yaml
 
 from gateway.errors import GatewayError
-from gateway.models.manifest import MANIFEST_NAME, Manifest
+from gateway.models.manifest import MANIFEST_NAME, Manifest, Output
 from gateway.models.repository import Repository
 from loadtests.compare.errors import CompareError
 
@@ -71,4 +71,8 @@ class _Known(msgspec.Struct):
     parity: dict[str, Any]
 
     def manifest(self) -> Manifest:
-        return msgspec.convert(msgspec.to_builtins(self), Manifest)
+        outputs = [
+            {key: value for key, value in output.items() if key in Output.__struct_fields__}
+            for output in self.outputs
+        ]
+        return msgspec.convert(msgspec.to_builtins(self) | {"outputs": outputs}, Manifest)

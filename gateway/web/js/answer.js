@@ -10,7 +10,7 @@ const MOST_BARS = 5;
 export function answerView(model, { content, headers, milliseconds: took }, warnings) {
   const rows = content.predictions;
   const shown = rows.length === 1
-    ? model.outputs.map((output) => outcome(output, rows[0], model.outputs))
+    ? model.outputs.map((output) => outcome(output, rows[0]))
     : rowTable(model.outputs, rows);
   return h("div", { class: "answer" },
     shown,
@@ -47,15 +47,13 @@ function timing(header) {
 }
 
 /** The label that belongs to an output, if its model gives one. */
-export function labelOf(output, row, outputs) {
-  if (!output.labels?.length) return null;
-  const several = outputs.filter((one) => one.labels?.length).length > 1;
-  return row[several ? `${output.name}_label` : "label"] ?? row[`${output.name}_label`] ?? null;
+export function labelOf(output, row) {
+  return row[output.label_key] ?? null;
 }
 
-function outcome(output, row, outputs) {
+function outcome(output, row) {
   const value = row[output.name];
-  const label = labelOf(output, row, outputs);
+  const label = labelOf(output, row);
   const about = h("p", { class: "about" }, words(output.name), output.description ? ` · ${output.description}` : "");
   if (label !== null) {
     return h("div", { class: "outcome" }, h("p", { class: "figure" }, label), about, shares(output, value));
@@ -74,8 +72,8 @@ function scalar(value) {
 /** Probabilities as bars: of one label with its threshold, or the largest of several. */
 function shares(output, value) {
   const flat = Array.isArray(value) ? value.flat(Infinity) : [value];
-  if (flat.length === 1) {
-    const limit = output.threshold ?? 0.5;
+  const limit = output.threshold;
+  if (flat.length === 1 && limit !== undefined) {
     return h("div", { class: "shares" }, bar(output.labels.at(-1), flat[0], limit),
       h("p", { class: "about" }, `“${output.labels.at(-1)}” from ${number(limit)} on.`));
   }

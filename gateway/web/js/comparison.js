@@ -26,13 +26,13 @@ function target(model, result, slowest) {
   line.style.width = `${(result.latency_ms / slowest) * 100}%`;
   return h("li", {}, name,
     result.stand_in ? h("p", { class: "trouble stand-in" }, `Stand-in: ${result.stand_in}`) : null,
-    h("dl", { class: "values" }, model.outputs.map((output) => value(output, result.predictions[0], model.outputs))),
+    h("dl", { class: "values" }, model.outputs.map((output) => value(output, result.predictions[0]))),
     h("p", { class: "latency" }, h("span", { class: "track", "aria-hidden": "true" }, line),
       h("span", { class: "amount" }, milliseconds(result.latency_ms))));
 }
 
-function value(output, row, outputs) {
-  const label = labelOf(output, row, outputs);
+function value(output, row) {
+  const label = labelOf(output, row);
   const told = brief(row[output.name]);
   return h("div", {}, h("dt", {}, words(output.name)),
     h("dd", { title: JSON.stringify(row[output.name]).slice(0, 500) }, label === null ? told : `${label} (${told})`,

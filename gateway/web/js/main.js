@@ -45,6 +45,7 @@ async function choose(name = "", version = "") {
     nameInAddress();
   } catch (problem) {
     if (problem.status === undefined) throw problem;
+    if (mine !== choices) return;
     views.try.replaceChildren(refused(problem));
   }
 }
@@ -66,7 +67,12 @@ function refused(problem) {
 }
 
 function named() {
-  return decodeURIComponent(location.hash.slice(1).split("/")[1] ?? "");
+  const name = location.hash.slice(1).split("/")[1] ?? "";
+  try {
+    return decodeURIComponent(name);
+  } catch {
+    return name; // typed in by hand, like `%`
+  }
 }
 
 const ready = document.getElementById("ready");

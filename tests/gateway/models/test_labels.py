@@ -44,7 +44,9 @@ def test_two_labelled_outputs_have_keys_of_their_own() -> None:
     assert found == {"p_label": ["yes"], "q_label": ["low"]}
 
 
-@pytest.mark.parametrize("values", [np.zeros((2, 4)), np.zeros((2, 3, 1)), np.array(["a"])])
+@pytest.mark.parametrize(
+    "values", [np.zeros((2, 4)), np.zeros((2, 3, 1)), np.zeros(2), np.array(["a"])]
+)
 def test_what_does_not_fit_the_labels_is_said(values: Any) -> None:
     with pytest.raises(ValueError, match="output p"):
         labels(Output("p", labels=("a", "b", "c"), shape=(3,))).columns({"p": values})

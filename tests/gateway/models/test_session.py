@@ -67,6 +67,18 @@ def test_a_provider_that_fails_is_left_out_and_the_next_one_asked(
     assert placement.warnings[0] == (f"{TENSORRT} is left out: g.onnx: {TENSORRT} wants a device")
 
 
+@pytest.mark.parametrize("failing", [TENSORRT, CUDA])
+def test_the_provider_that_an_error_names_is_left_out_and_no_other(
+    graph: Path, monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
+    asked = plant(monkeypatch, [TENSORRT, CUDA, CPU], failing=failing)
+    _, placement = open_session(graph, 1, [TENSORRT, CUDA, CPU])
+    (left,) = {TENSORRT, CUDA} - {failing}
+    assert asked == [[TENSORRT, CUDA, CPU], [left, CPU]]
+    assert placement.active == (left, CPU)
+    assert placement.warnings[0].startswith(f"{failing} is left out: ")
+
+
 def test_a_provider_that_onnx_runtime_drops_by_itself(
     graph: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -17,7 +17,7 @@ from gateway.config import Settings
 from gateway.errors import BackendUnavailable, NotFound
 from gateway.models.rows import Outputs, Rows
 from gateway.routing.router import Router, open_router
-from tests.conftest import linear_graph
+from tests.conftest import Client, MakeClient, linear_graph
 
 MANIFEST: dict[str, Any] = {
     "name": "scale",
@@ -198,3 +198,68 @@ async def test_it_follows_by_itself(routed: Router, repository: Path) -> None:
     else:
         pytest.fail("version 2 was not found")
     following.cancel()
+
+
+async def outcome(client: Client) -> tuple[int, Any]:
+    """What the model ``plain`` makes of ones."""
+    features = (await (await client.get("/v1/models/plain")).json())["features"]
+    row = {"x": 1 if not features[0].get("shape") else [1] * features[0]["shape"][0]}
+    async with client.post("/v1/predict?model=plain", json=row) as response:
+        content = await response.json()
+    return response.status, content["predictions"][0]["y"] if response.status == 200 else content
+
+
+async def until(client: Client, expected: float) -> None:
+    for _ in range(200):
+        if await outcome(client) == (200, expected):
+            return
+        await asyncio.sleep(0.02)
+    pytest.fail(f"it is not {expected}: {await outcome(client)}")
+
+
+@pytest.mark.parametrize("alone", [False, True])
+async def test_a_plain_file_that_is_overwritten_is_served_as_it_is_now(
+    make_client: MakeClient, tmp_path: Path, alone: bool
+) -> None:
+    path = linear_graph(tmp_path / "plain.onnx", [2.0])
+    client = await make_client(path if alone else tmp_path, reload_interval_s=0.02)
+    assert await outcome(client) == (200, 2.0)
+    linear_graph(path, [3.0])
+    await until(client, 3.0)
+    linear_graph(path, [4.0, 5.0])  # another shape: it is described anew
+    await until(client, 9.0)
+    assert (await (await client.get("/v1/models/plain")).json())["versions"] == ["1"]
+
+    path.write_bytes(b"half a graph")
+    failures: dict[str, str] = {}
+    for _ in range(200):
+        failures = (await (await client.get("/v1/models")).json())["failures"]
+        if failures:
+            break
+        await asyncio.sleep(0.02)
+    assert list(failures) == ["plain.onnx"]
+    assert str(tmp_path) not in failures["plain.onnx"]
+    assert await outcome(client) == (200, 9.0)  # what was there goes on
+    assert (await client.get("/readyz")).status == 200
+    linear_graph(path, [6.0])
+    await until(client, 6.0)
+    assert (await (await client.get("/v1/models")).json())["failures"] == {}
+    text = await (await client.get("/metrics")).text()
+    ready = 'gateway_backend_ready{backend="onnx",lineage="original",model="plain",version="1"} 1.0'
+    assert ready in text
+
+
+async def test_a_plain_file_that_was_broken_at_the_start_is_taken_up(
+    make_client: MakeClient, tmp_path: Path
+) -> None:
+    linear_graph(tmp_path / "first.onnx", [1.0])
+    (tmp_path / "plain.onnx").write_bytes(b"no graph")
+    client = await make_client(tmp_path, reload_interval_s=0.02)
+    assert (await client.get("/readyz")).status == 503
+    linear_graph(tmp_path / "plain.onnx", [2.0])
+    for _ in range(200):
+        if (await client.get("/v1/models/plain")).status == 200:
+            break
+        await asyncio.sleep(0.02)
+    assert await outcome(client) == (200, 2.0)
+    assert (await client.get("/readyz")).status == 200

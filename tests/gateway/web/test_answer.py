@@ -30,7 +30,7 @@ def show(look: Look, outputs: list[dict[str, Any]], *rows: dict[str, Any]) -> Lo
 
 
 def test_labels_of_several_with_the_largest_first(look: Look) -> None:
-    output = {"name": "p", "shape": [3], "labels": ["cat", "dog", "owl"]}
+    output = {"name": "p", "shape": [3], "labels": ["cat", "dog", "owl"], "label_key": "label"}
     answer = show(look, [output], {"p": [0.2, 0.1, 0.7], "label": "owl"})
     expect(answer.locator(".figure")).to_have_text("owl")
     assert answer.locator(".share").all_inner_texts() == ["owl\n0.7", "cat\n0.2", "dog\n0.1"]
@@ -38,7 +38,8 @@ def test_labels_of_several_with_the_largest_first(look: Look) -> None:
 
 def test_two_outputs_with_labels(look: Look) -> None:
     outputs: list[dict[str, Any]] = [
-        {"name": name, "labels": ["no", "yes"], "threshold": 0.25} for name in ("a", "b")
+        {"name": name, "labels": ["no", "yes"], "threshold": 0.25, "label_key": f"{name}_label"}
+        for name in ("a", "b")
     ]
     answer = show(look, outputs, {"a": 0.5, "b": 0.1, "a_label": "yes", "b_label": "no"})
     assert answer.locator(".figure").all_inner_texts() == ["yes", "no"]

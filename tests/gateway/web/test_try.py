@@ -9,7 +9,7 @@ import sys
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from gateway.errors import BackendUnavailable
 from tests.gateway.web.conftest import Look
@@ -150,7 +150,7 @@ def test_a_tensor_as_json_and_another_model(look: Look) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text("linear")
     page.get_by_role("link", name="Live").click()
     page.get_by_role("link", name="Try", exact=True).click()
-    assert page.url.endswith("#try/linear")
+    expect(page).to_have_url(re.compile("#try/linear$"))
     page.goto("/#try/mixed")
     expect(page.get_by_role("heading", level=1)).to_have_text("mixed")
     assert viewer.heard == ["422"]
@@ -214,3 +214,29 @@ def caught(command: list[str], code: str) -> Any:
     else:
         code = code.partition("headers = {")[0] + "print(json.dumps(payload))"
     return run(command, code)
+
+
+def test_an_address_that_names_nothing_shows_a_model(look: Look) -> None:
+    viewer = look("/#try/%")
+    expect(viewer.page.get_by_role("heading", level=1)).to_have_text("linear")
+    expect(viewer.page.locator("#ready")).to_have_text("ready")
+    assert viewer.heard == []
+
+
+def test_a_choice_that_fails_late_does_not_hide_the_newer_one(look: Look) -> None:
+    page = look("/#try/linear").page
+    heading = page.get_by_role("heading", level=1)
+    expect(heading).to_have_text("linear")
+    held: list[Route] = []
+    page.route("**/v1/models/mixed", lambda route: held.append(route))
+    page.goto("/#try/mixed")
+    while not held:
+        page.wait_for_timeout(10)
+    with page.expect_response("**/v1/models/linear"):
+        page.goto("/#try/other")  # there is none: the first model is shown
+    page.wait_for_timeout(200)
+    with page.expect_response("**/v1/models/mixed"):
+        held[0].fulfill(status=500, content_type="application/json", body='{"title": "Broken"}')
+    page.wait_for_timeout(200)
+    expect(heading).to_have_text("linear")
+    expect(page.get_by_text("Broken")).to_have_count(0)

@@ -51,6 +51,14 @@ def test_a_gateways_description_gives_the_manifest_back(tmp_path: Path) -> None:
     assert load_manifest({"LOADTEST_REPOSITORY": str(folder)}) == known
 
 
+def test_so_does_that_of_a_model_with_labels(tmp_path: Path) -> None:
+    output = {"name": "p", "labels": ["no", "yes"], "threshold": 0.25}
+    write_model(tmp_path / "mixed", MIXED | {"outputs": [output]})
+    repository = Repository.scan(tmp_path)
+    told = msgspec.json.decode(msgspec.json.encode(description(repository.get(), repository)))
+    assert described(told).outputs == repository.get().manifest.outputs
+
+
 @pytest.mark.parametrize(
     "told", [{}, {"backends": []}, {"backends": {"onnx": 1}}, {"backends": {}}]
 )
