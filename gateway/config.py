@@ -18,6 +18,7 @@ from msgspec import Meta
 from yarl import URL
 
 from gateway.errors import ConfigError
+from gateway.models.image_feature import MAX_PIXELS
 
 DEFAULT_FILE = "gateway.yaml"
 _PREFIX = "GATEWAY_"
@@ -143,9 +144,10 @@ class Settings(
         Count,
         Meta(
             description="Most pixels that the pictures of one request may have together, before "
-            "they are resized or after, whichever is more."
+            "they are resized or after, whichever is more; the arrays made of them may take four "
+            "bytes for each. One row always has room for pictures of the sizes in its manifest."
         ),
-    ] = 16 * 1024 * 1024
+    ] = MAX_PIXELS
     max_client_connections: Annotated[
         Count,
         Meta(

@@ -51,7 +51,8 @@ class ModelFolderHandler:
         folder = Path(context.system_properties["model_dir"])
         packed = context.manifest["model"]
         self._manifest = Manifest.load(folder)
-        self._validator = Validator(self._manifest)
+        # The gateway joins requests, each of which may have as much as it allows.
+        self._validator = Validator(self._manifest, each_alone=True)
         self._labels = Labels(self._manifest)
         self._preprocess = Graph(folder / "preprocess.onnx", threads=1)
         self._preprocess.check_inputs({feature.name for feature in self._manifest.features})

@@ -64,13 +64,14 @@ class Intake:
         """Hold the body against the first target's manifest; raises :class:`InvalidRequest`."""
         model = targets[0].model
         metrics = self._telemetry.for_model(model.name)
+        call = self._call(visit)
         started = time.perf_counter()
         try:
             rows = model.validator.decode(body)
         except InvalidInput as error:
             metrics.misfits(error.errors)
             raise
-        return self._accept(visit, targets, rows, started, metrics)
+        return self._accept(visit, targets, rows, call, started, metrics)
 
     async def _validate_any(self, visit: Visit, targets: tuple[Target, ...], body: bytes) -> Asked:
         """The same for a body that may be a form or a picture, and may take a while to decode."""
@@ -79,9 +80,10 @@ class Intake:
         model = targets[0].model
         metrics = self._telemetry.for_model(model.name)
         sent = visit.request.headers.get("Content-Type", CONTENT_TYPE)
+        call = self._call(visit)
         started = time.perf_counter()
         try:
-            async with asyncio.timeout(self._router.settings.request_timeout_s):
+            async with asyncio.timeout(call.remaining):
                 rows = await _read(model.validator, sent, body)
         except InvalidInput as error:
             metrics.misfits(error.errors)
@@ -89,29 +91,36 @@ class Intake:
         except TimeoutError as error:
             detail = "the deadline passed before the pictures were decoded"
             raise BackendTimeout(targets[0].backend, detail) from error
-        return self._accept(visit, targets, rows, started, metrics)
+        return self._accept(visit, targets, rows, call, started, metrics)
+
+    def _call(self, visit: Visit) -> Call:
+        """The deadline and the headers for a backend; raises :class:`InvalidRequest`.
+
+        To be made before the body is looked at, which takes of the time there is.
+        """
+        headers = visit.request.headers
+        seconds = self._router.settings.request_timeout_s
+        if TIMEOUT_HEADER in headers:
+            seconds = min(seconds, timeout_s(headers[TIMEOUT_HEADER]))
+        span = visit.span
+        passed = passed_on(headers, visit.identity) if span is None else span.headers()
+        return Call.within(seconds, passed)
 
     def _accept(
         self,
         visit: Visit,
         targets: tuple[Target, ...],
         rows: Rows,
+        call: Call,
         started: float,
         metrics: ModelMetrics,
     ) -> Asked:
         """A request whose body was found to fit, after a look that began at ``started``."""
-        headers = visit.request.headers
         validation_s = time.perf_counter() - started
         metrics.validated(validation_s)
         if rows.outside:
             metrics.outside(rows.outside)
         visit.rows = rows.count
-        seconds = self._router.settings.request_timeout_s
-        if TIMEOUT_HEADER in headers:
-            seconds = min(seconds, timeout_s(headers[TIMEOUT_HEADER]))
-        span = visit.span
-        passed = passed_on(headers, visit.identity) if span is None else span.headers()
-        call = Call.within(seconds, passed)
         return Asked(visit, targets, rows, call, validation_s)
 
 

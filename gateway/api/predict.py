@@ -115,7 +115,7 @@ class PredictDoor(Intake):
                 self._known.clear()
                 self._direct.clear()
             self._known[request.raw_path] = selection
-            if not selection.fixed[0].model.manifest.images:
+            if not any(target.model.manifest.images for target in selection.everyone):
                 self._direct.add(request.raw_path)
         return selection
 

@@ -24,6 +24,7 @@ from gateway.errors import (
     shorten,
 )
 from gateway.logs import logger
+from gateway.models.example import example_rows
 from gateway.models.graph import DTYPES, Graph
 from gateway.models.manifest import Manifest
 from gateway.models.rows import Outputs, Rows, join
@@ -126,7 +127,7 @@ class OnnxBackend(Backend):
         _check(graph, manifest, options.outputs)
         call_s = row_s = math.inf
         if manifest.warm_up:
-            rows = _example(target)
+            rows = await _example(target)
             try:
                 call_s = await asyncio.to_thread(_seconds, graph, rows)
                 if call_s > self._inline_limit_s and self._threads != 1:
@@ -192,10 +193,10 @@ def _check(graph: Graph, manifest: Manifest, names: dict[str, str]) -> None:
             )
 
 
-def _example(target: Target) -> Rows:
+async def _example(target: Target) -> Rows:
     """The manifest's example; raises :class:`ModelError` where it is not what the model takes."""
     try:
-        return target.model.validator.convert([target.model.manifest.example])
+        return await example_rows(target.model)
     except GatewayError as error:
         raise ModelError(f"the manifest's example: {error.detail}") from error
 

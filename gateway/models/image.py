@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from io import BytesIO
 from typing import Any
@@ -12,7 +13,8 @@ import msgspec
 import numpy as np
 
 from gateway.errors import shorten
-from gateway.models.image_feature import FORMATS
+from gateway.models.bare import strip
+from gateway.models.image_feature import FORMATS, row_shape
 from gateway.models.manifest import Feature
 from gateway.models.payload import kind
 from gateway.models.rows import Array
@@ -21,64 +23,112 @@ from gateway.models.tensor import Raw, TensorError
 #: What msgspec decodes an image to: the encoded picture from base64.
 JSON_TYPE: Any = bytes | Raw
 
-#: Pixels the pictures of one request may have together. A file of a few kilobytes can hold
-#: hundreds of millions, which would take seconds and gigabytes.
-MAX_PIXELS = 16 * 1024 * 1024
-#: Pixels that take less than a millisecond or two, and so may be decoded on the event loop.
+#: Pixels that take less than a millisecond or two, and so may be decoded on the event loop. Those
+#: of a JPEG count once for each scan, which is a pass over all of them.
 QUICK_PIXELS = 64 * 1024
-#: Scans of a JPEG: ten are usual where there is more than one. Each is a pass over all pixels, and
-#: one that changes nothing takes a few bytes.
+#: Bytes of a row's array that a pixel of the limit allows.
+_BYTES_PER_PIXEL = 4
+#: Scans of a JPEG: ten are usual where there is more than one, and one that changes nothing takes a
+#: few bytes.
 _MAX_SCANS = 64
 _SCAN = b"\xff\xda"
-#: Bytes of inflated text beside the pixels of a PNG, which nobody reads here.
-_MAX_TEXT = 1024 * 1024
 
 
 class Slow(Exception):
     """Decoding would take longer than an event loop may wait; nothing is wrong with the picture."""
 
 
-class Allowance:
-    """The pixels that the pictures of one request may still have.
+class RowError(TensorError):
+    """The picture of row ``row`` does not fit the feature."""
 
-    With ``quick`` they are only those that decode in a moment, and more raise :class:`Slow`.
+    def __init__(self, error: TensorError, row: int) -> None:
+        super().__init__(error.kind, error.detail)
+        self.row = row
+
+
+class Limits:
+    """What the pictures of one request for a model may take.
+
+    ``pixels`` is the setting: a file of a few kilobytes can hold hundreds of millions, which would
+    take seconds and gigabytes. Pictures that have the sizes in the manifest fit in one row whatever
+    it is. With ``each`` it holds for every picture by itself, and their number is not bounded here.
     """
 
-    __slots__ = ("_left", "_limit", "_quick")
+    __slots__ = ("bytes", "each", "pixels")
 
-    def __init__(self, limit: int = MAX_PIXELS, quick: bool = False) -> None:
-        self._limit = limit
-        self._quick = quick
-        self._left = min(limit, QUICK_PIXELS) if quick else limit
+    def __init__(self, features: Sequence[Feature], pixels: int, each: bool = False) -> None:
+        self.each = each
+        self.pixels = max(pixels, sum(math.prod(feature.size or ()) for feature in features))
+        self.bytes = max(pixels * _BYTES_PER_PIXEL, sum(map(_row_bytes, features)))
 
-    def take(self, feature: Feature, width: int, height: int) -> None:
+
+class Allowance:
+    """What the pictures of one request may still take.
+
+    With ``quick`` that is only what decodes in a moment, and more raises :class:`Slow`.
+    """
+
+    __slots__ = ("_bytes", "_limits", "_pixels", "_quick")
+
+    def __init__(self, limits: Limits, quick: bool = False) -> None:
+        self._limits = limits
+        self._bytes = limits.bytes
+        self._pixels = limits.pixels
+        self._quick = QUICK_PIXELS if quick else None
+
+    def take(self, feature: Feature, width: int, height: int, scans: int = 1) -> None:
         """Account for a picture before it is decoded; raises :class:`TensorError`.
 
         It counts as what it is or as what it becomes, whichever is more: a file of one pixel may
         become millions.
         """
-        self._left -= max(width * height, math.prod(feature.size or ()))
-        if self._left >= 0:
-            return
-        if self._quick:
-            raise Slow
+        limits = self._limits
+        pixels, row_bytes = max(width * height, math.prod(feature.size or ())), _row_bytes(feature)
+        if limits.each:
+            self._pixels, self._bytes = limits.pixels, limits.bytes
+        self._pixels -= pixels
+        self._bytes -= row_bytes
         rows, columns = feature.size or (height, width)
-        become = f" and becomes {rows}×{columns}" if rows * columns > width * height else ""
-        detail = f"has {height}×{width} pixels{become}; a request may have {self._limit} in all"
-        raise TensorError("image", detail)
+        if self._pixels < 0:
+            become = f" and becomes {rows}×{columns}" if rows * columns > width * height else ""
+            said = f"has {height}×{width} pixels{become}; a request may have {limits.pixels} in all"
+            raise TensorError("image", said)
+        if self._bytes < 0:
+            said = f"becomes an array of {row_bytes} bytes; a request's may have {limits.bytes}"
+            raise TensorError("image", f"{said} in all")
+        if self._quick is not None:
+            self._quick -= pixels * scans
+            if self._quick < 0:
+                raise Slow
+
+    def has_room(self, feature: Feature, count: int) -> bool:
+        """Whether arrays of so many rows may be made, whatever their pictures are."""
+        return self._limits.each or count * _row_bytes(feature) <= self._bytes
 
 
 def to_array(feature: Feature, values: Sequence[bytes | Raw], allowance: Allowance) -> Array:
     """Rows of one image feature, an encoded picture each, as an array (rows, *row shape).
 
-    Raises :class:`TensorError` at a picture that cannot be decoded or is too large.
+    Raises :class:`RowError` at the first picture that cannot be decoded or is too large.
     """
-    return np.stack([_decode(feature, _encoded(value), allowance) for value in values])
+    # Without room no array is made: the heads are enough to say which picture is too much.
+    room = allowance.has_room(feature, len(values))
+    array: Array = np.empty((len(values) if room else 0, *row_shape(feature)), feature.element)
+    for row, value in enumerate(values):
+        try:
+            with _opened(feature, _encoded(value), allowance) as picture:
+                pixels = _pixels(feature, picture) if room else None
+        except TensorError as error:
+            raise RowError(error, row) from error
+        if pixels is not None:
+            _arrange(feature, pixels, array[row])
+    return array
 
 
 def check(feature: Feature, value: object, allowance: Allowance) -> bytes:
     """The encoded picture of one parsed value; raises :class:`TensorError` where it is none.
 
+    Only its head is looked at: what is wrong with the pixels shows when they are decoded, once.
     ``value`` is base64 text, ``{"b64": "…"}`` or, from a form, the bytes themselves.
     """
     if not isinstance(value, str | bytes | dict):
@@ -88,8 +138,8 @@ def check(feature: Feature, value: object, allowance: Allowance) -> bytes:
     except (msgspec.ValidationError, UnicodeEncodeError) as error:
         detail = "is not base64" if isinstance(value, str) else f"does not fit: {error}"
         raise TensorError("type", shorten(detail)) from error
-    _decode(feature, encoded, allowance)
-    return encoded
+    with _opened(feature, encoded, allowance):
+        return encoded
 
 
 def _encoded(value: bytes | Raw) -> bytes:
@@ -99,22 +149,25 @@ def _encoded(value: bytes | Raw) -> bytes:
 @cache
 def _pillow() -> Any:
     """The module ``PIL.Image``, imported when the first picture comes."""
-    from PIL import Image, PngImagePlugin
+    from PIL import Image
 
-    PngImagePlugin.MAX_TEXT_MEMORY = _MAX_TEXT
     return Image
 
 
-def _decode(feature: Feature, encoded: bytes, allowance: Allowance) -> Array:
-    """The picture as an array of the feature's shape and dtype."""
+@contextmanager
+def _opened(feature: Feature, encoded: bytes, allowance: Allowance) -> Iterator[Any]:
+    """Pillow's picture, not decoded yet; what it raises meanwhile comes as :class:`TensorError`."""
     image = _pillow()
     try:
         # The head alone is read here: size and mode. Pixels are decoded when they are asked for.
-        with image.open(BytesIO(encoded), formats=FORMATS) as picture:
-            allowance.take(feature, *picture.size)
-            if picture.format != "PNG" and encoded.count(_SCAN) > _MAX_SCANS:
+        bare = strip(encoded)
+        with image.open(BytesIO(bare), formats=FORMATS) as picture:
+            scans = 1 if picture.format == "PNG" else bare.count(_SCAN)
+            width, height = picture.size
+            allowance.take(feature, width, height, scans)
+            if scans > _MAX_SCANS:
                 raise TensorError("image", f"has more than {_MAX_SCANS} scans")
-            pixels = _pixels(feature, picture)
+            yield picture
     except (TensorError, Slow):
         raise
     except image.UnidentifiedImageError as error:
@@ -123,7 +176,6 @@ def _decode(feature: Feature, encoded: bytes, allowance: Allowance) -> Array:
         raise TensorError("image", "has far too many pixels") from error
     except Exception as error:  # what broken files raise has no base of its own
         raise TensorError("image", f"cannot be decoded: {shorten(str(error))}") from error
-    return _arranged(feature, pixels)
 
 
 def _pixels(feature: Feature, picture: Any) -> Array:
@@ -144,19 +196,21 @@ def _pixels(feature: Feature, picture: Any) -> Array:
     return np.asarray(picture)
 
 
-def _arranged(feature: Feature, pixels: Array) -> Array:
-    """Pixels scaled and in the layout the graph takes."""
-    row: Any = pixels
-    if feature.element == "float32":
-        row = row.astype(np.float32)
-        if feature.scale is not None:
-            row = row / np.float32(feature.scale)
-        if feature.mean is not None:
-            row = row - np.array(feature.mean, np.float32)
-        if feature.std is not None:
-            row = row / np.array(feature.std, np.float32)
-    if feature.layout == "HW":
-        return row  # type: ignore[no-any-return]
-    if row.ndim == 2:
+def _arrange(feature: Feature, pixels: Array, row: Any) -> None:
+    """Write pixels into ``row``, of the graph's shape, scaled and in the layout it takes."""
+    if feature.layout == "CHW":
+        row = row.transpose(1, 2, 0)
+    elif feature.layout == "HW":
         row = row[:, :, np.newaxis]
-    return row.transpose(2, 0, 1) if feature.layout == "CHW" else row  # type: ignore[no-any-return]
+    row[...] = pixels if pixels.ndim == 3 else pixels[:, :, np.newaxis]
+    if feature.scale is not None:
+        row /= np.float32(feature.scale)
+    if feature.mean is not None:
+        row -= np.array(feature.mean, np.float32)
+    if feature.std is not None:
+        row /= np.array(feature.std, np.float32)
+
+
+def _row_bytes(feature: Feature) -> int:
+    """Bytes of one row's array."""
+    return math.prod(row_shape(feature)) * np.dtype(feature.element).itemsize

@@ -25,6 +25,8 @@ MEDIA_TYPES = ("image/png", "image/jpeg")
 FORMATS = ("PNG", "JPEG")
 #: How such files begin.
 SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
+#: Pixels the pictures of one request may have together, unless the setting says otherwise.
+MAX_PIXELS = 16 * 1024 * 1024
 #: Longest side a graph may take: what is decoded is resized to it.
 _MAX_SIDE = 8192
 

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from gateway.errors import InvalidRequest, ModelError, NotFound, words_of
-from gateway.models.image import MAX_PIXELS
+from gateway.models.image_feature import MAX_PIXELS
 from gateway.models.labels import Labels
 from gateway.models.manifest import MANIFEST_NAME, Manifest
 from gateway.models.plain import Source, describe

@@ -95,6 +95,12 @@ class Rows:
         return {name: shaped(columns[name], *kind) for name, kind in inputs.items()}
 
     @property
+    def nbytes(self) -> int:
+        """Bytes of the columns that have been built; strings count as pointers."""
+        columns = self._columns
+        return 0 if columns is None else sum([column.nbytes for column in columns.values()])
+
+    @property
     def objects(self) -> list[Any]:
         """The rows as what msgspec encodes to the descriptive payload's JSON objects, in order."""
         if self._records is not None:

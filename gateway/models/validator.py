@@ -19,6 +19,7 @@ from msgspec.structs import astuple
 
 from gateway.errors import FieldError, InvalidInput, Misfit, shorten
 from gateway.models import image
+from gateway.models.image_feature import MAX_PIXELS
 from gateway.models.manifest import Feature, Manifest
 from gateway.models.misfit import UNFIT, Fault, image_fault, scalar_fault, tensor_fault
 from gateway.models.outside import Outside
@@ -37,19 +38,20 @@ _REFUSED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 class Validator:
     """Checks payloads against one manifest. Stateless after construction; safe to share.
 
-    ``max_pixels`` bounds the pictures of one request together, see
-    :class:`gateway.models.image.Allowance`.
+    ``max_pixels`` bounds the pictures of one request together, with ``each_alone`` every picture by
+    itself; see :class:`gateway.models.image.Limits`.
     """
 
     def __init__(
         self,
         manifest: Manifest,
         max_instances: int = MAX_INSTANCES,
-        max_pixels: int = image.MAX_PIXELS,
+        max_pixels: int = MAX_PIXELS,
+        each_alone: bool = False,
     ) -> None:
         self.manifest = manifest
         self.max_instances = max_instances
-        self._max_pixels = max_pixels
+        self._limits = image.Limits(manifest.images, max_pixels, each_alone)
         self._quick = False
         self._features = {feature.name: feature for feature in manifest.features}
         #: Per numeric feature: its place, and between what it needs no second look.
@@ -104,8 +106,10 @@ class Validator:
             with contextlib.suppress(*_REFUSED):
                 records = self._batch.decode(body).instances
         if 0 < len(records) <= self.max_instances:
-            with contextlib.suppress(_SecondLook):
+            try:
                 return self._rows(records, pointer)
+            except _SecondLook as reason:
+                return self._exactly(*instances(parse(body)), reason)
         return self.convert(*instances(parse(body)))
 
     def convert(self, objects: Sequence[object], pointer: str = "/{}") -> Rows:
@@ -118,9 +122,23 @@ class Validator:
             allowed = f"a list of 1 to {self.max_instances} objects"
             detail = f"holds {count} rows"
             raise InvalidInput([FieldError("/instances", "instances", "rows", detail, allowed)])
+        reason: _SecondLook | None = None
         if not self._free_text:
-            with contextlib.suppress(*UNFIT, OverflowError, _SecondLook):
+            try:
                 return self._rows(msgspec.convert(objects, self._record_list), pointer)
+            except _SecondLook as found:
+                reason = found
+            except (*UNFIT, OverflowError):
+                pass
+        return self._exactly(objects, pointer, reason)
+
+    def _exactly(
+        self, objects: Sequence[object], pointer: str, reason: _SecondLook | None = None
+    ) -> Rows:
+        """The same value by value; ``reason`` is why a faster way refused these objects.
+
+        Pictures are decoded once altogether: here only where no other way has come to that.
+        """
         errors: list[FieldError] = []
         table: list[list[Any]] = []
         allowance = self._allowance()
@@ -128,12 +146,15 @@ class Validator:
             table.append(self._check_row(content, pointer.format(index), errors, allowance))
             if len(errors) >= _MAX_ERRORS:
                 break
-        if not errors:
+        if not errors and (reason is None or not self.manifest.images):
             try:
                 return self._rows([self._record(*values) for values in table], pointer)
-            except _SecondLook as reason:
-                name, allowed = reason.feature.name, reason.feature.allowed
-                errors.append(FieldError(f"/{name}", name, *reason.fault, allowed))
+            except _SecondLook as found:
+                reason = found
+        if reason is not None and (reason.row is not None or not errors):
+            error = reason.error(pointer, objects)
+            if error.pointer not in [other.pointer for other in errors]:
+                errors.append(error)
         raise InvalidInput(errors)
 
     def columns(self, records: Sequence[Any]) -> dict[str, Array]:
@@ -154,7 +175,7 @@ class Validator:
         }
 
     def _allowance(self) -> image.Allowance:
-        return image.Allowance(self._max_pixels, self._quick)
+        return image.Allowance(self._limits, self._quick)
 
     def _rows(self, records: list[Any], pointer: str) -> Rows:
         """Rows of records of the right types; raises :class:`_SecondLook` at what may not fit."""
@@ -239,12 +260,24 @@ class Validator:
 
 
 class _SecondLook(Exception):
-    """A value of the right type that may not fit; the exact way says what is wrong with it."""
+    """A value of the right type that may not fit; the exact way says what is wrong with it.
 
-    def __init__(self, feature: Feature, kind: Misfit, detail: str) -> None:
+    With ``row`` that has been found out: it is the picture of that row.
+    """
+
+    def __init__(self, feature: Feature, kind: Misfit, detail: str, row: int | None = None) -> None:
         super().__init__(feature.name)
         self.feature = feature
         self.fault = Fault(kind, detail)
+        self.row = row
+
+    def error(self, pointer: str, objects: Sequence[Any]) -> FieldError:
+        """What to say of these objects; ``pointer`` is a row's, see :meth:`Validator.convert`."""
+        name, allowed = self.feature.name, self.feature.allowed
+        if self.row is None:
+            return FieldError(f"/{escape(name)}", name, *self.fault, allowed)
+        where = f"{pointer.format(self.row)}/{escape(name)}"
+        return FieldError(where, name, *self.fault, allowed, show(objects[self.row][name]))
 
 
 def _json_type(feature: Feature) -> Any:
@@ -269,6 +302,8 @@ def _column(feature: Feature, values: Sequence[Any], allowance: image.Allowance)
             if feature.type == "image":
                 return image.to_array(feature, values, allowance)
             return to_array(feature, values)
+        except image.RowError as error:
+            raise _SecondLook(feature, error.kind, error.detail, error.row) from error
         except TensorError as error:
             raise _SecondLook(feature, error.kind, error.detail) from error
     return np.array(values, dtype=bool if feature.type == "boolean" else object)

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 from gateway.backends.base import Backend, Call, Health, Target
 from gateway.errors import BackendError, GatewayError, words_of
+from gateway.models.example import example_rows
 
 
 @dataclass
@@ -93,9 +94,8 @@ class HealthMonitor:
         backend = self._backends[target.backend]
         health = await backend.check(target, Call.within(self._timeout))
         if health.ready and not state.health.ready and target.model.manifest.warm_up:
-            validator = target.model.validator
             try:
-                rows = validator.convert([target.model.manifest.example])
+                rows = await example_rows(target.model)
                 await backend.predict(target, rows, Call.within(self._timeout))
             except GatewayError as error:
                 state.note_error(error)

@@ -32,6 +32,11 @@ class Selection:
         self._sticky = canary.sticky if canary is not None else None
         self._by_route = by_route or {}
 
+    @property
+    def everyone(self) -> set[Target]:
+        """All whom a request may be meant for."""
+        return {*self.fixed, *(one for targets in self._by_route.values() for one in targets)}
+
     def targets(self, headers: Mapping[str, str], identity: str) -> tuple[Target, ...]:
         """Whom to ask for this request, first the one that shall answer."""
         if self._canary is None:

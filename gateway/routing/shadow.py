@@ -50,10 +50,11 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """What shadowing may cost.
 
     ``max_rows`` and ``max_bytes`` bound what is held, waiting or in flight; the bytes are those of
-    request bodies and outputs, and decoded JSON may take some times as much. ``concurrency`` calls
-    to a remote candidate are in flight at most, each with one request or with several of at most
-    ``batch_rows`` rows (or the model's ``max_batch_size``), for at most ``timeout_s`` seconds.
-    ``busy`` is the share of this process's time; for it and the failures see :class:`Pace`.
+    request bodies, of arrays made of them and of outputs, and JSON decoded to anything else may
+    take some times as much. ``concurrency`` calls to a remote candidate are in flight at most, each
+    with one request or with several of at most ``batch_rows`` rows (or the model's
+    ``max_batch_size``), for at most ``timeout_s`` seconds. ``busy`` is the share of this process's
+    time; for it and the failures see :class:`Pace`.
     """
 
     max_rows: int = 1_000
@@ -137,7 +138,7 @@ class Shadow:
             return False
         try:
             views = answer.outputs
-            size += sum([array.nbytes for array in views.values()])
+            size += rows.nbytes + sum([array.nbytes for array in views.values()])
             reason = self._refusal(rows.count, size)
             if reason is not None:
                 self._findings.dropped[reason] += 1

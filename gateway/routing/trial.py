@@ -8,6 +8,7 @@ from gateway.backends.base import Call
 from gateway.config import Settings
 from gateway.errors import GatewayError, ModelError
 from gateway.logs import logger
+from gateway.models.example import example_rows
 from gateway.models.rows import Outputs
 from gateway.routing.lane import Lane
 
@@ -42,8 +43,7 @@ async def try_out(lane: Lane, before: Lane | None, settings: Settings) -> None:
 
 
 async def _example(lane: Lane, settings: Settings) -> Outputs:
-    model = lane.target.model
-    rows = model.validator.convert([model.manifest.example])
+    rows = await example_rows(lane.target.model)
     return await lane.backend.predict(lane.target, rows, Call.within(settings.request_timeout_s))
 
 

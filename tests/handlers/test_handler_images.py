@@ -5,6 +5,7 @@ from __future__ import annotations
 import zipfile
 from typing import Any
 
+import numpy as np
 import pytest
 
 from gateway.models.graph import Graph
@@ -53,6 +54,13 @@ def test_it_takes_the_picture_itself(handle: Handle, key: str) -> None:
     [(status, answer)] = handle({key: bytearray(OTHER)})
     assert status == 200
     assert answer["probability"] == pytest.approx(expected({"image": OTHER})[0], abs=1e-5)
+
+
+def test_what_the_gateway_joins_may_have_as_much_as_each_request(handle: Handle) -> None:
+    large = {"image": text(encoded(np.zeros((1_000, 1_000), np.uint8)))}
+    [(status, answer)] = handle({"body": {"instances": [large] * 17}})
+    assert status == 200
+    assert len(answer) == 17
 
 
 @pytest.mark.parametrize(

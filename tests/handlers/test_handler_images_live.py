@@ -10,7 +10,7 @@ import pytest
 from gateway.models.manifest import Manifest
 from serving.launch.torchserve import TorchServe, TorchServePorts
 from tests.conftest import ROOT, MakeClient
-from tests.pictures import draw, encoded
+from tests.pictures import draw, encoded, text
 
 EXAMPLES = ROOT / "serving" / "examples"
 OTHER = encoded(draw((40, 30)), "JPEG")
@@ -47,6 +47,11 @@ async def test_both_backends_see_the_same_in_a_picture(
             headers = {"Content-Type": "image/jpeg"}
             async with session.post(url, data=OTHER, headers=headers) as reply:
                 direct = await reply.json(content_type=None)
+            # More than TorchServe takes by default, and less than the gateway does.
+            noise = encoded(draw((1_300, 1_300, 3)))
+            assert len(text(noise)) > 6_553_500
+            async with session.post(url, json={"image": text(noise)}) as reply:
+                assert (await reply.json(content_type=None))["label"] == "no 3"
         through = content["results"][1]["predictions"][0]
         assert direct["probability"] == pytest.approx(through["probability"], abs=1e-5)
     finally:

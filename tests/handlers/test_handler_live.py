@@ -163,9 +163,11 @@ async def test_bad_request_is_a_400_and_the_next_one_works(
     assert await client.send(TALK) == (200, {"weight_change": pytest.approx(talk, abs=1e-5)})
 
 
-async def test_body_over_the_server_limit_is_refused_by_it(client: Client, talk: float) -> None:
-    status, _ = await client.send([TALK] * 40_000)  # 9 MB; TorchServe's default limit is 6.5
-    assert status == 413
+async def test_no_body_is_too_large_for_the_server(client: Client, talk: float) -> None:
+    # 9 MB; TorchServe's default limit is 6.5. What is wrong with it is the handler's to say.
+    status, answer = await client.send([TALK] * 40_000)
+    assert status == 400
+    assert answer["errors"][0]["kind"] == "rows"
     assert await client.send(TALK) == (200, {"weight_change": pytest.approx(talk, abs=1e-5)})
 
 

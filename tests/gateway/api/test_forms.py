@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 import aiohttp
@@ -86,6 +87,7 @@ def test_text_that_is_no_json_is_left_to_the_validator() -> None:
     [
         ("multipart/form-data", part("note") + b"--b--", "boundary"),
         ("multipart/form-data; boundary=", part("note") + b"--b--", "boundary"),
+        ("multipart/form-data; boundary=" + "b" * 71, part("note") + b"--b--", "boundary"),
         (TYPE, b"", "last boundary"),
         (TYPE, b"--c--", "last boundary"),
         (TYPE, part("note"), "last boundary"),
@@ -107,6 +109,37 @@ def test_what_is_no_form_is_refused(content_type: str, body: bytes, said: str) -
         read_form(MANIFEST, content_type, body)
     assert caught.value.status == 400
     assert caught.value.members["field"] == "body"
+
+
+@pytest.mark.parametrize(
+    ("disposition", "name"),
+    [
+        ('form-data; filename="a; name=b"; name=c', "c"),
+        ('form-data; filename="a\\"; name=b"; name=c', "c"),
+        ('form-data ; NAME = "c d" ; x=y', "c d"),
+        ('form-data;name="c\\"d\\\\"', 'c"d\\'),
+        ('form-data;\r\n name="c"', "c"),
+        ("form-data; name=", ""),
+        ("form-data; name=größer", "größer"),
+    ],
+)
+def test_a_name_is_read_as_it_is_meant(disposition: str, name: str) -> None:
+    head = f"Content-Type: text/plain; name=no\r\nContent-Disposition: {disposition}\r\n\r\n"
+    body = b"--b\r\n" + head.encode() + b"x\r\n--b--"
+    assert list(read_form(MANIFEST, TYPE, body)) == [name]
+
+
+def test_reading_heads_takes_no_longer_than_they_are() -> None:
+    started = time.perf_counter()
+    for value in (";" * 500_000, ';a="b"' * 100_000, ';a="' * 100_000, "; name" * 100_000):
+        head = f"--b\r\nContent-Disposition: form-data{value}\r\n\r\nx\r\n--b--"
+        with pytest.raises(InvalidRequest, match="a part's head has more than 2048 bytes"):
+            read_form(MANIFEST, TYPE, head.encode())
+        with pytest.raises(InvalidRequest, match="boundary"):
+            read_form(MANIFEST, "multipart/form-data" + value, b"")
+    many = "multipart/form-data" + ";a=b" * 100_000 + ";boundary=b"
+    assert read_form(MANIFEST, many, b"--b--") == {}
+    assert time.perf_counter() - started < 1
 
 
 def test_text_that_is_not_utf8_is_named() -> None:

@@ -17,7 +17,7 @@ from aiohttp import FormData
 
 from gateway.backends import MemoryBackend
 from gateway.models.rows import Rows
-from tests.conftest import Client, MakeClient
+from tests.conftest import MIXED, Client, MakeClient
 from tests.pictures import ALONE, BRIGHTNESS, SIZE, brightness_graph, draw, encoded, text
 
 PIXELS = draw((*SIZE, 3))
@@ -108,6 +108,26 @@ async def test_what_is_not_read_is_refused_with_what_is(
         assert (await response.json())["allowed"] == allowed.split()
 
 
+@pytest.mark.parametrize("model", ["alone", "brightness"])
+async def test_a_type_is_what_its_name_says_and_nothing_else(client: Client, model: str) -> None:
+    row = json.dumps({"photo": text(PNG)} | ({"gain": 1, "note": ""} if model != "alone" else {}))
+    for kind in ("image/png+json", "Application/JSON ; charset=utf-8", "multipart/form-data+json"):
+        url, headers = PREDICT.format(model), {"Content-Type": kind}
+        response = await client.post(url, data=row, headers=headers)
+        assert response.status == 200, await response.text()
+
+
+@pytest.mark.parametrize("kind", ["(" * 8_000, "a/b" + ";c=d" * 1_900, "image/png" * 800, "/", " "])
+async def test_strange_types_are_refused(
+    make_client: MakeClient, repository: Path, mixed_repository: Path, kind: str
+) -> None:
+    assert mixed_repository == repository  # which now has models of both sorts
+    client = await make_client(repository)
+    for model in ("alone", MIXED["name"]):
+        url, headers = PREDICT.format(model), {"Content-Type": kind}
+        assert (await client.post(url, data=b"{}", headers=headers)).status == 415
+
+
 async def test_a_model_without_pictures_takes_json_only(
     make_client: MakeClient, mixed_repository: Path
 ) -> None:
@@ -185,6 +205,19 @@ async def test_pictures_that_come_too_late_are_refused(
     response = await client.post(PREDICT.format("alone"), data=large, headers=headers)
     assert response.status == 504
     assert "pictures" in (await response.json())["detail"]
+
+
+async def test_the_clients_own_limit_holds_while_pictures_are_decoded(
+    make_client: MakeClient, repository: Path
+) -> None:
+    client = await make_client(repository, max_image_pixels=20_000_000)
+    large = encoded(np.zeros((4_000, 4_000), np.uint8))
+    for sent, content, status in (("20", large, 504), ("soon", b"no picture", 400)):
+        headers = {"Content-Type": "image/png", "X-Request-Timeout-Ms": sent}
+        response = await client.post(PREDICT.format("alone"), data=content, headers=headers)
+        assert response.status == status
+        said = (await response.json())["detail"]
+        assert ("pictures" if status == 504 else "X-Request-Timeout-Ms") in said
 
 
 async def test_a_label_that_cannot_be_given_is_the_backends_fault(

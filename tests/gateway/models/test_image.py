@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import subprocess
 import sys
+import tracemalloc
 import zlib
 from contextlib import suppress
 from typing import Any
@@ -16,7 +17,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from gateway.errors import InvalidInput, ModelError
+from gateway.errors import FieldError, InvalidInput, ModelError
+from gateway.models import image
 from gateway.models.image import Slow
 from gateway.models.manifest import BackendSpec, Feature, Manifest, Output
 from gateway.models.validator import Validator
@@ -26,7 +28,7 @@ from tests.pictures import draw, encoded, text
 HEIGHT, WIDTH = 5, 7
 
 
-def validator(limits: dict[str, int] | None = None, **options: Any) -> Validator:
+def validator(limits: dict[str, Any] | None = None, **options: Any) -> Validator:
     options = {"size": (HEIGHT, WIDTH)} | options
     feature = Feature("x", "image", **options)
     manifest = Manifest("m", (feature,), (Output("y"),), {"onnx": BackendSpec({"only": {}})})
@@ -177,13 +179,103 @@ def test_the_limit_is_that_of_the_whole_request() -> None:
     assert error["detail"] == "has 1×1 pixels and becomes 5×7; a request may have 70 in all"
 
 
-def test_text_beside_the_pixels_is_not_inflated_without_end() -> None:
-    chunk = b"zTXt" + b"a\0\0" + zlib.compress(bytes(900_000))
-    bomb = struct.pack(">I", len(chunk) - 4) + chunk + struct.pack(">I", zlib.crc32(chunk))
-    plain = encoded(draw((HEIGHT, WIDTH, 3)))
-    head, rest = plain[:33], plain[33:]
-    assert read(validator(), head + bomb + rest).shape == (1, HEIGHT, WIDTH, 3)
-    assert "text" in refused(validator(), head + bomb * 3 + rest)["detail"]
+def test_the_arrays_of_a_request_are_bounded_and_made_once() -> None:
+    check = validator({"max_pixels": 400_000}, size=(100, 100), dtype="float32")
+    speck = text(encoded(draw((1, 1))))
+
+    def peak(count: int) -> tuple[int, list[FieldError]]:
+        """Bytes that a request of so many pictures takes at most, and what is wrong with it."""
+        body = msgspec.json.encode({"instances": [{"x": speck}] * count})
+        errors: list[FieldError] = []
+        tracemalloc.start()
+        try:
+            check.decode(body)
+        except InvalidInput as error:
+            errors = error.errors
+        taken = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return taken, errors
+
+    taken, errors = peak(13)
+    assert 13 * 120_000 < taken < 15 * 120_000
+    assert errors == []
+    taken, (error, *_) = peak(30)
+    assert taken < 120_000 * 13
+    assert error.pointer == "/instances/13/x"
+    assert error.detail == "becomes an array of 120000 bytes; a request's may have 1600000 in all"
+
+
+def test_a_row_of_the_size_in_the_manifest_always_fits() -> None:
+    check = validator({"max_pixels": 10}, size=(50, 60), dtype="float32")
+    file = encoded(draw((50, 60, 3)))
+    assert read(check, file).shape == (1, 50, 60, 3)
+    assert "3000 in all" in refused(check, file, file)["detail"]
+    pair = (Feature("x", "image", size=(9, 9)), Feature("y", "image", size=(8, 8)))
+    manifest = Manifest("m", pair, (Output("z"),), {"onnx": BackendSpec({"only": {}})})
+    body = {"x": text(encoded(draw((9, 9)))), "y": text(encoded(draw((8, 8))))}
+    assert Validator(manifest, max_pixels=1).convert([body]).count == 1
+
+
+def test_where_requests_are_joined_the_limit_is_that_of_each_picture() -> None:
+    file = encoded(draw((10, 10, 3)))
+    check = validator({"max_pixels": 100, "each_alone": True}, dtype="float32")
+    assert len(read(check, *[file] * 9)) == 9
+    error = refused(check, file, encoded(draw((10, 11))))
+    assert error["pointer"] == "/instances/1/x"
+
+
+@pytest.mark.parametrize("note", [False, True])
+@pytest.mark.parametrize("parsed", [False, True])
+def test_every_picture_is_decoded_once(
+    note: bool, parsed: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    features = [Feature("x", "image", size=(HEIGHT, WIDTH))]
+    if note:
+        features.append(Feature("note", "string"))
+    backends = {"onnx": BackendSpec({"only": {}})}
+    check = Validator(Manifest("m", tuple(features), (Output("y"),), backends))
+    decoded = []
+    pixels = image._pixels
+
+    def counted(feature: Feature, picture: Any) -> Any:
+        decoded.append(picture)
+        return pixels(feature, picture)
+
+    monkeypatch.setattr(image, "_pixels", counted)
+    whole = encoded(draw((40, 40, 3)))
+
+    def errors(*files: bytes) -> list[str]:
+        decoded.clear()
+        rows = [{"x": text(file)} | ({"note": "a"} if note else {}) for file in files]
+        try:
+            if parsed:
+                check.convert(rows, "/instances/{}")
+            else:
+                check.decode(msgspec.json.encode({"instances": rows}))
+        except InvalidInput as error:
+            return [one.pointer for one in error.errors if one.sent]
+        return []
+
+    assert errors(whole, whole) == []
+    assert len(decoded) == 2
+    assert errors(whole, whole[:-300], whole) == ["/instances/1/x"]
+    assert len(decoded) == 2
+    # A file that is no picture at all needs no decoding to be found, wherever it is.
+    found = errors(whole, whole[:-300], b"none")
+    assert found[0] == "/instances/2/x"
+    assert found[1:] == ([] if note and parsed else ["/instances/1/x"])
+    assert len(decoded) <= 2
+
+
+def test_a_fault_beside_a_picture_is_named_with_it() -> None:
+    features = (Feature("x", "image", size=(2, 2)), Feature("n", "integer", range=(0, 9)))
+    backends = {"onnx": BackendSpec({"only": {}})}
+    check = Validator(Manifest("m", features, (Output("y"),), backends, out_of_range="reject"))
+    file = encoded(draw((40, 40)))
+    for sent, named in ((file, ["n"]), (file[:-300], ["n", "x"])):
+        with pytest.raises(InvalidInput) as caught:
+            check.decode(msgspec.json.encode({"x": text(sent), "n": 10}))
+        assert [error.pointer for error in caught.value.errors] == [f"/{name}" for name in named]
 
 
 def test_a_jpeg_of_endless_scans_is_refused() -> None:
@@ -203,6 +295,10 @@ def test_an_event_loop_is_warned_before_much_is_decoded() -> None:
             read(check.quick, *files)
         assert len(read(check, *files)) == len(files)
     assert refused(check.quick, b"no picture")["kind"] == "image"
+    scans = encoded(draw((100, 100, 3)), "JPEG", progressive=True)
+    assert scans.count(b"\xff\xda") > 6
+    with pytest.raises(Slow):
+        read(check.quick, scans)
 
 
 _WHOLE = [encoded(draw((9, 9, 3)), kind) for kind in ("PNG", "JPEG")]

@@ -11,6 +11,7 @@ from gateway.backends import MemoryBackend, OnnxBackend, Target
 from gateway.backends.base import Call, Health
 from tests.conftest import MIXED, Client, MakeClient, linear_graph, write_model
 from tests.gateway.routing.test_versions import ones
+from tests.pictures import draw, encoded, text
 
 ROW = {"count": 2, "size": 0.5, "big": True, "name": "b"}
 SERVER: dict[str, Any] = {
@@ -19,9 +20,10 @@ SERVER: dict[str, Any] = {
     "outputs": [{"name": "y"}],
     "backends": {"memory": {"lineages": {"only": {}}}},
 }
+LARGE = text(encoded(draw((50, 50))))
 IMAGE: dict[str, Any] = {
     "name": "other",
-    "features": [{"name": "x", "type": "image", "mode": "L", "size": [40, 40]}],
+    "features": [{"name": "x", "type": "image", "mode": "L", "size": [40, 40], "example": LARGE}],
     "outputs": [{"name": "y"}],
     "backends": {"onnx": {"lineages": {"only": {"artifact": "linear.onnx"}}}},
 }

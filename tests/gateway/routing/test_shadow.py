@@ -204,6 +204,17 @@ async def test_bytes_are_bounded_and_what_can_never_fit_is_said_to_be_too_large(
         assert made.offer(1, size=60)
 
 
+async def test_arrays_count_where_they_have_been_made() -> None:
+    async with stage(max_bytes=1_000) as made:
+        # A small body may become a large array, as a picture does.
+        rows = Rows({"x": np.zeros(200)}, 200)
+        assert rows.nbytes == 1_600
+        answer = Answer(Results({"y": np.zeros(1)}, CANDIDATE, 1, 0.001), 0, 1, 0.0)
+        assert not made.shadow.offer(rows, answer, 0.002, "id", 20)
+        assert made.seen.drops == ["too_large"]
+        assert MODEL.validator.decode(b'{"x": 1}').nbytes == 0
+
+
 async def test_a_dead_candidate_is_asked_ever_more_rarely_and_found_again() -> None:
     async with stage(failures=3, pause_s=0.1, max_pause_s=0.2, concurrency=1) as made:
         made.backend.fail = BackendUnavailable("memory", "it is down")

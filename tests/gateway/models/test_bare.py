@@ -1,0 +1,115 @@
+"""Pictures without what is beside the pixels: the same pixels, and nothing left to be read."""
+
+from __future__ import annotations
+
+import struct
+import time
+import zlib
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image, PngImagePlugin
+
+from gateway.models.bare import strip
+from tests.pictures import draw, encoded
+
+PIXELS = draw((20, 30, 3))
+PNG = encoded(PIXELS)
+JPEG = encoded(PIXELS, "JPEG")
+
+
+def opened(content: bytes) -> Any:
+    return Image.open(BytesIO(content))
+
+
+def chunk(kind: bytes, data: bytes = b"") -> bytes:
+    check = struct.pack(">I", zlib.crc32(kind + data))
+    return struct.pack(">I", len(data)) + kind + data + check
+
+
+def segment(kind: int, data: bytes = b"") -> bytes:
+    return struct.pack(">BBH", 0xFF, kind, len(data) + 2) + data
+
+
+def behind_the_head(*chunks: bytes) -> bytes:
+    return PNG[:33] + b"".join(chunks) + PNG[33:]
+
+
+def behind_the_start(*segments: bytes) -> bytes:
+    return JPEG[:2] + b"".join(segments) + JPEG[2:]
+
+
+def test_what_holds_nothing_else_stays_as_it_is() -> None:
+    for content in (PNG, JPEG, encoded(PIXELS, "JPEG", progressive=True), b"", b"GIF89a"):
+        assert strip(content) == content
+
+
+def test_nothing_beside_the_pixels_is_left() -> None:
+    text = PngImagePlugin.PngInfo()
+    text.add_text("a", "b" * 100, zip=True)
+    exif = Image.Exif()
+    exif[0x010E] = "a description"
+    beside: dict[str, Any] = {"exif": exif, "icc_profile": b"no profile", "dpi": (72, 72)}
+    picture = Image.fromarray(PIXELS)
+    frames = [Image.fromarray(draw((20, 30, 3), seed)) for seed in range(3)]
+    for content in (
+        encoded(picture, "PNG", pnginfo=text, **beside),
+        encoded(picture, "PNG", save_all=True, append_images=frames),
+        encoded(picture.quantize(8), "PNG", transparency=3),
+        encoded(picture, "JPEG", comment="a comment", **beside),
+        encoded(picture.convert("CMYK"), "JPEG", exif=exif),
+        behind_the_head(*[chunk(b"iCCP", b"a\0\0" + zlib.compress(bytes(1_000_000)))] * 50),
+        behind_the_start(segment(0xE1, b"Exif\0\0II*\0"), b"junk", segment(0xED, b"a")),
+    ):
+        bare = strip(content)
+        assert len(bare) < len(content)
+        left = {"jfif", "jfif_version", "jfif_unit", "jfif_density", "dpi", "adobe"}
+        info = opened(bare).info
+        assert set(info) <= left | {"adobe_transform"} if b"JFIF" in bare else not info.get("icc")
+        assert not {"exif", "icc_profile", "comment", "transparency", "a"} & set(info)
+        expected = np.asarray(opened(content).convert("RGB"))
+        np.testing.assert_array_equal(np.asarray(opened(bare).convert("RGB")), expected)
+
+
+def test_a_segment_that_decoders_do_not_know_hides_nothing() -> None:
+    # Pillow looks for the next marker within it.
+    hidden = segment(0xF0, segment(0xE1, b"Exif\0\0II*\0"))
+    assert "exif" in opened(behind_the_start(hidden)).info
+    assert "exif" not in opened(strip(behind_the_start(hidden))).info
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        behind_the_head(*[chunk(b"IDAT")] * 200),
+        behind_the_head(*[chunk(b"PLTE")] * 200),
+        behind_the_start(*[segment(0xDD, b"\0\0")] * 200),
+    ],
+)
+def test_a_file_in_too_many_pieces_is_refused(content: bytes) -> None:
+    with pytest.raises(ValueError, match="too many pieces"):
+        strip(content)
+
+
+def test_a_file_in_many_pieces_of_some_size_is_none() -> None:
+    pieces = b"".join(chunk(b"IDAT", bytes(1024)) for _ in range(1_000))
+    assert len(strip(PNG[:33] + pieces)) == 33 + len(pieces)
+
+
+def test_it_takes_no_longer_than_the_file_is() -> None:
+    started = time.perf_counter()
+    for filling in (b"\xff" * 1_000_000, b"\0" * 1_000_000, b"\xff\0" * 500_000):
+        assert len(strip(JPEG[:2] + filling)) == 2
+    assert len(strip(JPEG[:2] + b"\xff" * 1_000_000 + JPEG[2:])) == len(JPEG)
+    assert len(strip(behind_the_head(*[chunk(b"aaAa")] * 80_000))) == len(PNG)
+    assert time.perf_counter() - started < 2
+
+
+@given(st.sampled_from([PNG, JPEG]), st.binary(max_size=20), st.integers(0, 2_000))
+def test_any_damage_is_passed_on(whole: bytes, junk: bytes, place: int) -> None:
+    damaged = whole[:place] + junk + whole[place + len(junk) :]
+    assert len(strip(damaged)) <= len(damaged)
