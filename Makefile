@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: serve demo test together alone lint compare bench build audit clean
+.PHONY: serve demo environment test together containers alone lint compare bench build audit clean
 
 serve: $(VENV)/.base
 	exec $(BIN)/gateway serve
@@ -17,15 +17,21 @@ serve: $(VENV)/.base
 demo: $(VENV)/.demo
 	exec $(BIN)/gateway up
 
-# Two tests at a time, the linters beside them; then the tests that need the machine to themselves.
+environment: $(VENV)/.all
+
+# Two tests at a time, and beside them the linters and the containers, which mostly wait; then the
+# tests that need the machine to themselves.
 test: $(VENV)/.all
-	failed=0; $(MAKE) --jobs=2 lint together || failed=1; $(MAKE) alone || failed=1; exit $$failed
+	failed=0; $(MAKE) --jobs=3 lint together containers || failed=1; $(MAKE) alone || failed=1; exit $$failed
 
 alone: $(VENV)/.all
 	$(BIN)/python -m pytest -m alone tests/chaos tests/gateway tests/loadtests
 
 together: $(VENV)/.all
-	$(BIN)/python -m pytest -m 'not alone' -n 2 --no-loadscope-reorder
+	$(BIN)/python -m pytest -m 'not alone' -n 2 --no-loadscope-reorder --ignore=tests/compose
+
+containers: $(VENV)/.all
+	$(BIN)/python -m pytest tests/compose
 
 lint: $(VENV)/.all
 	$(BIN)/ruff check .
