@@ -19,6 +19,7 @@ from gateway.config import describe, load
 from gateway.errors import GatewayError
 from gateway.inspect_cli import inspect
 from gateway.key_cli import app as key
+from gateway.options import Config, RepositoryPath, Url
 from gateway.providers_cli import providers
 from gateway.route_cli import route
 
@@ -43,14 +44,7 @@ names them, `AIP_HTTP_PORT`, `AIP_PREDICT_ROUTE` and `AIP_HEALTH_ROUTE`.
 | setting | environment | default | meaning |
 |---|---|---|---|"""
 
-Config = Annotated[
-    Path | None, typer.Option("--config", "-c", help="Settings file [default: gateway.yaml].")
-]
 Model = Annotated[str | None, typer.Option(help="Model; may be left out where there is one.")]
-RepositoryPath = Annotated[
-    str | None, typer.Option("--repository", help="Folder of models, a model, or a .onnx file.")
-]
-Url = Annotated[str | None, typer.Option(help="A running gateway, like http://127.0.0.1:8000.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,6 +13,7 @@ from gateway.errors import ConfigError
 from gateway.inspection.files import GraphFile, find_files
 from gateway.inspection.report import NEEDS_ONNX, read_report
 from gateway.inspection.show import show
+from gateway.options import Config, NamedIn
 
 
 def inspect(
@@ -27,12 +27,8 @@ def inspect(
         bool, typer.Option("--netron", help="Open it in Netron, a viewer in the browser.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
-    repository: Annotated[
-        str | None, typer.Option("--repository", help="Folder of models, where MODEL is a name.")
-    ] = None,
-    config: Annotated[
-        Path | None, typer.Option("--config", "-c", help="Settings file [default: gateway.yaml].")
-    ] = None,
+    repository: NamedIn = None,
+    config: Config = None,
 ) -> None:
     """Show inputs, outputs, operators, parameters and metadata of a model's ONNX files."""
     files = find_files(model, load({"repository": repository}, config), version, lineage)

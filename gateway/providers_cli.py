@@ -19,21 +19,16 @@ from gateway.config import Settings, load
 from gateway.errors import GatewayError, ModelError
 from gateway.logs import logger
 from gateway.models.repository import ModelVersion, Repository
+from gateway.options import Config, RepositoryPath, Url
 from gateway.tables import table
 
 Entry = dict[str, Any]
 
 
 def providers(
-    url: Annotated[
-        str | None, typer.Option(help="A running gateway, like http://127.0.0.1:8000.")
-    ] = None,
-    repository: Annotated[
-        str | None, typer.Option("--repository", help="Folder of models, a model, or a .onnx file.")
-    ] = None,
-    config: Annotated[
-        Path | None, typer.Option("--config", "-c", help="Settings file [default: gateway.yaml].")
-    ] = None,
+    url: Url = None,
+    repository: RepositoryPath = None,
+    config: Config = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
 ) -> None:
     """Show what ONNX Runtime can compute with, and what computes each model; of a running gateway

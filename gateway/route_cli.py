@@ -19,6 +19,7 @@ from rich.table import Table
 from gateway.config import Settings, load
 from gateway.errors import ConfigError, NotFound, shorten
 from gateway.models.repository import Repository
+from gateway.options import Config, RepositoryPath
 from gateway.routing import policy_document
 from gateway.routing.offers import Offers, offers_of
 from gateway.routing.policy_document import Document
@@ -31,12 +32,6 @@ route = typer.Typer(
     rich_markup_mode=None,
 )
 
-Config = Annotated[
-    Path | None, typer.Option("--config", "-c", help="Settings file [default: gateway.yaml].")
-]
-RepositoryPath = Annotated[
-    str | None, typer.Option("--repository", help="Folder of models, a model, or a .onnx file.")
-]
 File = Annotated[
     Path | None, typer.Option("--file", help="Policy file [default: the setting routing_policy].")
 ]

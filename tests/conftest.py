@@ -124,6 +124,8 @@ def write_model(folder: Path, manifest: dict[str, Any] = MIXED, version: str = "
 _PROGRAMS = {
     "java": "TorchServe needs Java, and there is none on the PATH",
     "chromium": "a page is looked at with Chromium, and there is none on the PATH",
+    "haproxy": "the stack's front is HAProxy, and there is none on the PATH",
+    "promtool": "Prometheus' files are checked with promtool, and there is none on the PATH",
 }
 
 

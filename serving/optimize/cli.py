@@ -21,6 +21,7 @@ from gateway.inspection.files import GraphFile, find_files
 from gateway.inspection.report import NEEDS_ONNX
 from gateway.models.repository import Repository
 from gateway.models.rows import join
+from gateway.options import Config, NamedIn
 
 # The gateway's command line imports this module for every command; what needs the package onnx is
 # imported when `optimize` runs.
@@ -76,12 +77,8 @@ def optimize(
     ] = 0.05,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the drawn rows.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")] = False,
-    repository: Annotated[
-        str | None, typer.Option("--repository", help="Folder of models, where MODEL is a name.")
-    ] = None,
-    config: Annotated[
-        Path | None, typer.Option("--config", "-c", help="Settings file [default: gateway.yaml].")
-    ] = None,
+    repository: NamedIn = None,
+    config: Config = None,
 ) -> None:
     """Compare a graph with its optimized and int8 forms: size, time, parity; write one if asked."""
     with _told():

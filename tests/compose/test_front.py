@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -19,23 +17,13 @@ from aiohttp import ClientError, ClientSession
 from tests.conftest import REPOSITORY, ROOT, TALK
 from tests.processes import Gateway
 
+pytestmark = pytest.mark.haproxy
+
 CONFIG = ROOT / "compose" / "front" / "haproxy.cfg"
 _FOUND = "init-addr none resolvers docker\n    server-template replica 50 gateway:8000\n"
 _CLIENTS = 8
 #: As stack.yaml has it.
 _GRACE_S = 5.0
-
-
-@pytest.fixture
-def haproxy() -> str:
-    """HAProxy, of Debian's package of that name."""
-    program = shutil.which("haproxy")
-    if program is None:
-        message = "the stack's front is HAProxy, and there is none on the PATH"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
-    return program
 
 
 @pytest.fixture
@@ -48,10 +36,10 @@ def free_ports() -> list[int]:
         return [probe.getsockname()[1] for probe in probes]
 
 
-def test_haproxy_takes_the_configuration(haproxy: str, tmp_path: Path) -> None:
+def test_haproxy_takes_the_configuration(tmp_path: Path) -> None:
     def check(path: Path) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [haproxy, "-c", "-f", str(path)], capture_output=True, text=True, check=False
+            ["haproxy", "-c", "-f", str(path)], capture_output=True, text=True, check=False
         )
 
     done = check(CONFIG)
@@ -62,7 +50,7 @@ def test_haproxy_takes_the_configuration(haproxy: str, tmp_path: Path) -> None:
 
 
 @contextmanager
-def front(haproxy: str, folder: Path, port: int, replicas: list[int]) -> Iterator[str]:
+def front(folder: Path, port: int, replicas: list[int]) -> Iterator[str]:
     """The front as it is, but for its port and the way it finds the replicas."""
     text = CONFIG.read_text()
     assert _FOUND in text
@@ -72,7 +60,7 @@ def front(haproxy: str, folder: Path, port: int, replicas: list[int]) -> Iterato
         text.replace(_FOUND, servers + "\n").replace("bind :8000", f"bind 127.0.0.1:{port}")
     )
     with (folder / "front.log").open("wb") as log:
-        process = subprocess.Popen([haproxy, "-db", "-f", str(path)], stdout=log, stderr=log)
+        process = subprocess.Popen(["haproxy", "-db", "-f", str(path)], stdout=log, stderr=log)
         try:
             yield f"http://127.0.0.1:{port}"
         finally:
@@ -109,9 +97,7 @@ async def _becomes(session: ClientSession, url: str, status: int) -> None:
     raise AssertionError(f"{url} did not become {status}")
 
 
-async def test_a_rolling_update_loses_nothing(
-    haproxy: str, tmp_path: Path, free_ports: list[int]
-) -> None:
+async def test_a_rolling_update_loses_nothing(tmp_path: Path, free_ports: list[int]) -> None:
     *ports, fresh, public = free_ports
 
     def replica(port: int) -> Gateway:
@@ -120,7 +106,7 @@ async def test_a_rolling_update_loses_nothing(
 
     with ExitStack() as stack:
         running = [stack.enter_context(replica(port)) for port in ports]
-        url = stack.enter_context(front(haproxy, tmp_path, public, [*ports, fresh]))
+        url = stack.enter_context(front(tmp_path, public, [*ports, fresh]))
         async with ClientSession() as session:
             await _becomes(session, f"{url}/front", 200)
             done = asyncio.Event()

@@ -5,9 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -28,6 +25,7 @@ from serving.weight_change import data
 from serving.weight_change.definition import NAME
 from serving.weight_change.example import WeightChange
 from tests.conftest import CSV, REPOSITORY, ROOT
+from tests.serving import building
 
 COMMITTED = REPOSITORY / NAME
 GRAPHS = (layout.PREPROCESS, layout.PYTORCH, layout.TENSORFLOW)
@@ -42,24 +40,12 @@ TOLERANCE_LB = 0.02
 @pytest.fixture(scope="session")
 def rebuilt(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The model folder made by the documented command, with the settings of the committed one."""
-    out = tmp_path_factory.mktemp("rebuilt")
     card = _card(COMMITTED)
-    command = [sys.executable, "-m", "serving", "build", NAME, "--out", str(out)]
-    command += ["--rows", str(card["data"]["training_rows"])]
-    command += ["--seed", str(card["seeds"]["training_rows"])]
+    options = ["--rows", str(card["data"]["training_rows"])]
+    options += ["--seed", str(card["seeds"]["training_rows"])]
     if CSV.is_file():
-        command += ["--evaluate", str(CSV)]
-    told = subprocess.run(
-        command,
-        cwd=out,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert told.returncode == 0, told.stdout + told.stderr
-    assert "weight-change 1, built in" in told.stdout
-    return out / NAME
+        options += ["--evaluate", str(CSV)]
+    return building.build(NAME, tmp_path_factory.mktemp("rebuilt"), *options)
 
 
 def _card(model: Path) -> dict[str, Any]:

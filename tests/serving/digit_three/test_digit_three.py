@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -28,6 +25,7 @@ from serving.digit_three.steps import GOAL, score
 from serving.export import check
 from tests.conftest import ROOT, MakeClient
 from tests.pictures import encoded, text
+from tests.serving import building
 
 COMMITTED = ROOT / "serving" / "examples" / NAME
 #: What another order of additions may change in a probability; other pictures change it by 0.5.
@@ -42,18 +40,7 @@ def card_of(model: Path) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def rebuilt(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder made by the documented command."""
-    out = tmp_path_factory.mktemp("examples")
-    told = subprocess.run(
-        [sys.executable, "-m", "serving", "build", NAME, "--out", str(out)],
-        cwd=out,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert told.returncode == 0, told.stdout + told.stderr
-    assert "digit-three 1, built in" in told.stdout
-    return out / NAME
+    return building.build(NAME, tmp_path_factory.mktemp("examples"))
 
 
 def test_the_held_out_part_is_a_fair_share_that_no_training_sees() -> None:
