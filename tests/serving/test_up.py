@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,16 @@ class Up:
 StartUp = Callable[..., Up]
 
 
+@contextmanager
+def handled(number: signal.Signals, handler: signal.Handlers) -> Iterator[None]:
+    """The signal handled so within; a process started meanwhile inherits it."""
+    before = signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
+
+
 @pytest.fixture
 def start_up(tmp_path: Path) -> Iterator[StartUp]:
     started: list[Up] = []
@@ -135,7 +146,8 @@ def test_the_whole_house(start_up: StartUp) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 def test_other_signals_stop_it_too(start_up: StartUp, number: signal.Signals) -> None:
-    up = start_up("--no-torchserve", "--no-tfserving")
+    with handled(number, signal.SIG_DFL):  # whatever started the tests: under nohup it is ignored
+        up = start_up("--no-torchserve", "--no-tfserving")
     url = up.wait_for(r"ready after [\d.]+ s: (http://\S+)")[1]
     assert isinstance(predict(url, "onnx"), float)
     assert up.end(number) == 0
@@ -143,11 +155,8 @@ def test_other_signals_stop_it_too(start_up: StartUp, number: signal.Signals) ->
 
 
 def test_nohup_keeps_it_running(start_up: StartUp) -> None:
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # what nohup does; children inherit it
-    try:
+    with handled(signal.SIGHUP, signal.SIG_IGN):  # what nohup does
         up = start_up("--no-torchserve", "--no-tfserving")
-    finally:
-        signal.signal(signal.SIGHUP, before)
     url = up.wait_for(r"ready after [\d.]+ s: (http://\S+)")[1]
     up.process.send_signal(signal.SIGHUP)
     assert isinstance(predict(url, "onnx"), float)

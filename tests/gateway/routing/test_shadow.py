@@ -84,11 +84,17 @@ class Stage:
 
     async def settle(self) -> ShadowReport:
         """The report once nothing waits any more."""
-        for _ in range(2_000):
-            if not self.requests.waiting:
-                return self.shadow.report()
-            await asyncio.sleep(0.002)
-        raise AssertionError(f"{self.requests.waiting} requests still wait")
+        return await settled(self.shadow)
+
+
+async def settled(shadow: Shadow) -> ShadowReport:
+    """The shadow's report once none of its requests waits."""
+    for _ in range(2_000):
+        report = shadow.report()
+        if not report.requests.waiting:
+            return report
+        await asyncio.sleep(0.002)
+    raise AssertionError(f"{report.requests.waiting} requests still wait")
 
 
 @asynccontextmanager
@@ -263,12 +269,13 @@ async def test_requests_of_different_shape_are_not_asked_for_together() -> None:
         tolerance=TOLERANCE,
         observer=Seen(),
         local=True,
+        limits=Limits(busy=1.0),
     )
     for value in ([1.0], [2.0], [3.0, 4.0], [5.0]):
         rows = model.validator.convert([{"x": value}])
         results = Results({"y": np.array([value])}, CANDIDATE, 1, 0.001)
         shadow.offer(rows, Answer(results, 0, 1, 0.0), 0.001, "id", 10)
-    await asyncio.sleep(0.1)
+    await settled(shadow)
     assert backend.calls == [2, 1, 1]
     assert shadow.report().rows_agreeing == 4
     await shadow.close()
