@@ -4,6 +4,7 @@ providers, and what is installed beside it under the entry point group ``gateway
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import sys
 from importlib.metadata import entry_points
@@ -76,8 +77,13 @@ def serve(
 @app.command()
 def predict(
     data: Annotated[
-        str, typer.Option("--data", "-d", help="The payload as JSON, @file, or - for stdin.")
-    ],
+        str | None,
+        typer.Option("--data", "-d", help="The payload as JSON, @file, or - for stdin."),
+    ] = None,
+    file: Annotated[
+        list[str] | None,
+        typer.Option("--file", "-F", help="A feature's picture: image=three.png; repeatable."),
+    ] = None,
     backend: Annotated[str | None, typer.Option(help="onnx, tfserving, torchserve, auto.")] = None,
     lineage: Annotated[str | None, typer.Option(help="pytorch or tensorflow.")] = None,
     model: Model = None,
@@ -91,7 +97,7 @@ def predict(
 
     query = {"backend": backend, "lineage": lineage, "model": model, "version": version}
     given = {name: value for name, value in query.items() if value is not None}
-    body = _body(data)
+    body = _body(data, file or [])
     if url is not None:
         answer = asyncio.run(client.predict(url, body, given))
     else:
@@ -210,7 +216,27 @@ def main() -> NoReturn:
     sys.exit(1)
 
 
-def _body(data: str) -> bytes:
+def _body(data: str | None, files: list[str]) -> bytes:
+    """The payload; each of ``files``, ``feature=path``, goes into it in base64."""
+    if data is None and not files:
+        raise typer.BadParameter("there is neither --data nor --file")
     if data == "-":
-        return sys.stdin.buffer.read()
-    return Path(data[1:]).read_bytes() if data.startswith("@") else data.encode()
+        body = sys.stdin.buffer.read()
+    elif data is not None and data.startswith("@"):
+        body = Path(data[1:]).read_bytes()
+    else:
+        body = (data or "{}").encode()
+    if not files:
+        return body
+    try:
+        payload = json.loads(body)
+    except ValueError:
+        payload = None
+    if not isinstance(payload, dict):
+        raise typer.BadParameter("--file adds to one JSON object of features, which --data is not")
+    for file in files:
+        name, _, path = file.partition("=")
+        if not name or not path:
+            raise typer.BadParameter(f"{file!r} is not like image=three.png", param_hint="--file")
+        payload[name] = base64.b64encode(Path(path).read_bytes()).decode()
+    return json.dumps(payload).encode()

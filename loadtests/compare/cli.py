@@ -119,6 +119,7 @@ def compare(
             locust_s=locust,
             seed=seed,
         )
+        options.check()
         for _, path in writers:
             if path is not None and not path.resolve().parent.is_dir():
                 raise CompareError(f"{path.parent}: there is no such folder")

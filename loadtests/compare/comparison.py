@@ -24,6 +24,7 @@ from loadtests.compare.cost.cold import first_prediction
 from loadtests.compare.cost.meter import usage
 from loadtests.compare.cost.servers import Address, Servers
 from loadtests.compare.cost.starters import STARTERS
+from loadtests.compare.errors import CompareError
 from loadtests.compare.locust_runs import locust_runs
 from loadtests.compare.options import Options
 from loadtests.compare.parity.answers import Ask
@@ -58,6 +59,7 @@ class Comparison:
         """Measure everything; raises ``CompareError`` where a subject does not answer."""
         started, clock = datetime.now(UTC), time.monotonic()
         offer, options = self.offer, self.options
+        self._check_images()
         self.notes += offer.absent
         manifest = offer.manifest
         judged, distances = await self._parity(manifest)
@@ -152,6 +154,17 @@ class Comparison:
             if subject.server is not None:
                 addresses[subject.backend] = Address(subject.server, subject.stand_in)
         return addresses
+
+    def _check_images(self) -> None:
+        """Raise ``CompareError`` at an image that would have no place in the report."""
+        if self.options.images and self.version is None:
+            raise CompareError("--image needs the gateway's model repository (--repository)")
+        servers = self._addresses()
+        for server in self.options.images:
+            if server not in servers:
+                raise CompareError(
+                    f"--image: no server {server!r} is compared; there is: {', '.join(servers)}"
+                )
 
     def _sides(self, subjects: Sequence[Subject]) -> list[tuple[Subject, Subject]]:
         """(candidate, reference), with the reference asked through the gateway and directly."""

@@ -18,12 +18,10 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from gateway import client
-from gateway.errors import GatewayError
 from gateway.models.manifest import Manifest
 from loadtests.compare.errors import CompareError
 from loadtests.compare.results import Figure, LocustRun, figure_id
-from loadtests.compare.subjects import only_model
+from loadtests.compare.subjects import describe
 from loadtests.users.manifests import (
     MODEL_VARIABLE,
     REPOSITORY_VARIABLE,
@@ -123,13 +121,8 @@ async def ask_offer(url: str, model: str | None) -> Offer:
 
     Raises :class:`CompareError` where the gateway or the model is not there.
     """
-    try:
-        if model is None:
-            model = await only_model(url)
-        manifest = described(await client.get(url, f"/v1/models/{model}"))
-        survey = (await client.get(url, "/v1/backends"))["backends"]
-    except GatewayError as error:
-        raise CompareError(error.detail) from error
+    description, survey = await describe(url, model)
+    manifest = described(description)
     states = {entry["name"]: entry for entry in survey}
     down = {
         backend: why

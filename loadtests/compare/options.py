@@ -6,6 +6,8 @@ from pathlib import Path
 
 import msgspec
 
+from loadtests.compare.errors import CompareError
+
 #: Packages whose versions the report names, where they are installed.
 PACKAGES = (
     "onnxruntime", "aiohttp", "uvloop", "msgspec", "numpy", "torch", "torchserve", "tensorflow",
@@ -44,6 +46,15 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     locust_s: int = 0
     locust_users: int = 16
     seed: int = 1
+
+    def check(self) -> None:
+        """Raise :class:`CompareError` at a build that could not be measured."""
+        for server, source in self.builds.items():
+            if server not in self.images:
+                raise CompareError(f"--build {server}=…: name its image, too: --image {server}=…")
+            dockerfile = source / "Dockerfile" if source.is_dir() else source
+            if not dockerfile.is_file():
+                raise CompareError(f"--build {server}=…: there is no {dockerfile}")
 
 
 #: The open loop's rates, as parts of what the slowest subject answers in a closed one.

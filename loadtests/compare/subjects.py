@@ -37,27 +37,30 @@ async def ask_offer(
     twice is compared with itself. Empty: all. Raises :class:`CompareError` where the gateway, the
     model or a named backend is not there or does not answer.
     """
-    try:
-        if model is None:
-            model = await only_model(url)
-        path = f"/v1/models/{model}" + (f"?version={version}" if version else "")
-        description = await client.get(url, path)
-        survey = (await client.get(url, "/v1/backends"))["backends"]
-    except GatewayError as error:
-        raise CompareError(error.detail) from error
+    description, survey = await describe(url, model, version)
     manifest = described(description)
     offered, absent = _offered(manifest, description["version"], survey)
     chosen = _chosen(offered, absent, backends) if backends else list(offered.values())
     if not chosen:
-        raise CompareError(f"no backend of {model} answers: {'; '.join(absent.values())}")
+        raise CompareError(f"no backend of {manifest.name} answers: {'; '.join(absent.values())}")
     return Offer(url, manifest, description["version"], _numbered(chosen), list(absent.values()))
 
 
-async def only_model(url: str) -> str:
-    """The only model of the gateway at ``url``; raises :class:`CompareError` where there are more.
+async def describe(url: str, model: str | None, version: str | None = None) -> tuple[Any, Any]:
+    """The gateway's own words on a model, the only one where it is None, and on its backends.
 
-    Raises :class:`GatewayError` where the gateway does not answer.
+    Raises :class:`CompareError` where the gateway or the model is not there.
     """
+    try:
+        if model is None:
+            model = await _only_model(url)
+        path = f"/v1/models/{model}" + (f"?version={version}" if version else "")
+        return await client.get(url, path), (await client.get(url, "/v1/backends"))["backends"]
+    except GatewayError as error:
+        raise CompareError(error.detail) from error
+
+
+async def _only_model(url: str) -> str:
     names = [entry["name"] for entry in (await client.get(url, "/v1/models"))["models"]]
     if len(names) != 1:
         raise CompareError(f"say which with --model; there is: {', '.join(names) or 'none'}")

@@ -23,9 +23,11 @@ def pages() -> tuple[Path, ...]:
     return tuple(sorted(path for path in found if path.is_file()))
 
 
-def blocks(page: Path, language: str) -> list[str]:
-    """The code blocks of a language, in order."""
+def blocks(page: Path, language: str, until: str | None = None) -> list[str]:
+    """The code blocks of a language, in order; those before the line ``until``, where given."""
     text = page.read_text(encoding="utf-8")
+    if until is not None:
+        text = text[: text.index(f"\n{until}\n")]
     return [body for _, _, kind, body in _FENCE.findall(text) if kind == language]
 
 

@@ -18,6 +18,12 @@ ROOMS = ("api", "routing", "backends", "models")
 HEAVY = {"torch", "tensorflow", "sklearn", "onnx", "keras", "skl2onnx", "tf2onnx", "pandas"}
 
 
+def table() -> dict[str, set[str]]:
+    """By folder what the page's table lets it import."""
+    rows = re.findall(r"^\| `([\w/]+)/` \|.*\| ([^|]*) \|$", PAGE.read_text("utf-8"), re.M)
+    return {folder: set(re.findall(r"`([^`]+)`", may)) for folder, may in rows}
+
+
 def imported(folder: Path) -> Iterator[tuple[Path, str]]:
     """Each file below a folder with each module it imports, at whatever place."""
     for path in folder.rglob("*.py"):
@@ -38,6 +44,26 @@ def test_arrows_point_one_way(room: str) -> None:
         if any(module == name or module.startswith(name + ".") for name in below)
     }
     assert not wrong
+
+
+@pytest.mark.parametrize("room", [*ROOMS, "inspection"])
+def test_a_room_imports_what_the_table_says(room: str) -> None:
+    """Other rooms, and from `models` no file of gateway/ but the one that is named."""
+    folders = {path.parent.name for path in (ROOT / "gateway").glob("*/__init__.py")}
+    files = {path.stem for path in (ROOT / "gateway").glob("*.py")}
+    modules = {module for _, module in imported(ROOT / "gateway" / room)}
+    names = {module.split(".")[1] for module in modules if module.startswith("gateway.")}
+    found = names & (folders if room != "models" else folders | files)
+    assert len(found) > 1
+    assert found <= table()[f"gateway/{room}"] | {room}
+
+
+@pytest.mark.parametrize("folder", ["handlers", "serving", "loadtests"])
+def test_a_folder_imports_what_the_table_says(folder: str) -> None:
+    ours = {path.name for path in ROOT.iterdir() if path.is_dir()}
+    found = {module.partition(".")[0] for _, module in imported(ROOT / folder)} & ours
+    assert "gateway" in found
+    assert found <= {name.partition("/")[0] for name in table()[folder]} | {folder}
 
 
 def test_the_server_needs_nothing_of_what_builds_models() -> None:

@@ -20,6 +20,8 @@ from tests.docs.pages import anchors, blocks, links, pages
 PAGES = [page for page in pages() if "vendor" not in page.parts]
 GUIDES = [page for page in PAGES if page.parent.name == "docs"]
 README = ROOT / "README.md"
+#: What makes a shell find the commands in .venv.
+ACTIVATE = ". .venv/bin/activate"
 
 
 def name(page: Path) -> str:
@@ -62,6 +64,18 @@ def test_faults_of_commands_are_seen() -> None:
     assert fault("gateway", ["serve", "--prot", "1"]) == "serve has no option '--prot'"
     assert fault("gateway", ["route", "get"]) == "no command 'get'"
     assert fault("serving", ["biuld"]) == "no command 'biuld'"
+
+
+@pytest.mark.parametrize("page", [README, *GUIDES], ids=name)
+def test_commands_are_found_where_they_were_installed(page: Path) -> None:
+    """`make serve` installs into .venv: a command says so, or the page activates it first."""
+    text, astray = page.read_text(encoding="utf-8"), []
+    for block in blocks(page, "bash"):
+        before = text[: text.index(block) + len(block)]
+        bare = re.findall(r"^ *(?:[A-Z_]+=\S+ +)*(?:gateway|python|pip|locust|dvc) .*", block, re.M)
+        if ACTIVATE not in before:
+            astray += bare
+    assert not astray
 
 
 @pytest.mark.parametrize("page", GUIDES, ids=name)

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from gateway import __version__
 from gateway.cli import app
+from gateway.errors import GatewayError
 from tests.conftest import ROOT
 from tests.processes import Gateway
 
@@ -51,6 +52,44 @@ def test_predict_reads_a_file(mixed_repository: Path, tmp_path: Path) -> None:
     assert json.loads(answer)["backend"] == "onnx"
 
 
+def test_predict_takes_pictures_as_files() -> None:
+    examples = ROOT / "serving" / "examples"
+    picture = f"image={examples / 'three.png'}"
+    (told,) = json.loads(run("predict", "-F", picture, "--repository", str(examples)))[
+        "predictions"
+    ]
+    assert told["label"] == "3"
+    with Gateway(examples) as gateway:
+        there = json.loads(run("predict", "--file", picture, "-d", "{}", "--url", gateway.url))
+    assert there["predictions"] == [told]
+
+
+def test_a_file_is_one_more_feature(mixed_repository: Path, tmp_path: Path) -> None:
+    (tmp_path / "three.png").write_bytes(b"3")
+    given = ["predict", "-d", PAYLOAD, "-F", "image=three.png"]
+    with pytest.raises(GatewayError, match="image: is not known; allowed: count"):
+        run(*given, "--repository", str(mixed_repository))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ([], "there is neither --data nor --file"),
+        (["-F", "three.png"], "'three.png' is not like image=three.png"),
+        (["-F", "image="], "'image=' is not like image=three.png"),
+        (["-d", "[]", "-F", "image=three.png"], "which --data is not"),
+        (["-d", "{", "-F", "image=three.png"], "which --data is not"),
+    ],
+)
+def test_predict_says_what_it_needs(
+    given: list[str], message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    result = CliRunner().invoke(app, ["predict", *given])
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
 def test_models_and_backends(mixed_repository: Path, running: Gateway) -> None:
     for where in (["--repository", str(mixed_repository)], ["--url", running.url]):
         assert "mixed" in run("models", *where)
@@ -76,6 +115,7 @@ def test_version() -> None:
         (["predict", "-d", "{}", "--repository", "nowhere"], "nowhere"),
         (["predict", "-d", "{}", "--url", "http://127.0.0.1:9"], "127.0.0.1:9"),
         (["predict", "-d", "@nowhere.json"], "nowhere.json"),
+        (["predict", "-F", "image=nowhere.png"], "nowhere.png"),
         (["serve", "nowhere"], "nowhere"),
         (["models", "--config", "nowhere.yaml"], "nowhere.yaml"),
     ],

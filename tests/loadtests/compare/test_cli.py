@@ -81,6 +81,27 @@ def test_no_folder_for_a_report(tmp_path: Path) -> None:
     assert refused("--report", str(tmp_path)) == f"{tmp_path}: is a folder"
 
 
+def test_builds_that_could_not_be_measured(tmp_path: Path) -> None:
+    # Said before anything is asked or measured, too.
+    build = f"--build=torchserve={tmp_path}"
+    assert refused(build, "--image=gateway=g") == (
+        "--build torchserve=…: name its image, too: --image torchserve=…"
+    )
+    said = f"--build torchserve=…: there is no {tmp_path / 'Dockerfile'}"
+    assert refused(build, "--image=torchserve=t") == said
+    assert refused(f"{build}/Dockerfile", "--image=torchserve=t") == said
+
+
+def test_images_that_would_have_no_place(lonely_gateway: str, tmp_path: Path) -> None:
+    url = f"--url={lonely_gateway}"
+    assert refused(url, "--image=torchserv=t") == (
+        "--image: no server 'torchserv' is compared; there is: gateway"
+    )
+    assert refused(url, "--image=gateway=g", f"--repository={tmp_path}") == (
+        "--image needs the gateway's model repository (--repository)"
+    )
+
+
 def test_no_model_to_start_with(tmp_path: Path) -> None:
     assert refused("--up", f"--repository={tmp_path / 'none'}").startswith(f"{tmp_path / 'none'}: ")
 

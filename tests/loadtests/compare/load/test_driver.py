@@ -157,7 +157,7 @@ async def test_a_server_that_returns_is_found_again() -> None:
                 port=port,
                 connections=2,
                 rate=100,
-                seconds=2,
+                seconds=4,
             )
         )
     )
