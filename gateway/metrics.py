@@ -151,6 +151,10 @@ class Metrics:
             (),
             "livemax",
         )
+        self.workers = self._gauge(
+            "gateway_workers", "Worker processes that serve now.", (), "livesum"
+        )
+        self.workers.set(1)
 
     def exposition(self) -> bytes:
         """The metrics in Prometheus' text format, added up over all workers."""

@@ -18,9 +18,11 @@ from gateway.errors import NotFound
 
 #: The doors: each page, and whatever else lies in the folder.
 PAGES = {"/": "index.html", "/docs": "docs.html"}
+#: What people type for one of them; what it loads lies beside it, not below.
+_MEANT = "/docs/"
 FILES = "/web/{path:.+}"
 #: All of them, as routes' patterns are written elsewhere.
-DOORS = frozenset({*PAGES, "/web/{path}"})
+DOORS = frozenset({*PAGES, _MEANT, "/web/{path}"})
 
 FOLDER = Path(__file__).parent.parent / "web"
 _TEXT = "text/plain; charset=utf-8"
@@ -108,6 +110,11 @@ async def page(request: web.Request) -> web.Response:
     return await request.app[WEB].get(PAGES[request.path]).answer(request.headers)
 
 
+async def meant(request: web.Request) -> web.Response:
+    """Sends on to ``/docs``, also below another path."""
+    return web.Response(status=308, headers={"Location": "../docs"})
+
+
 async def file(request: web.Request) -> web.Response:
     """What the pages load."""
     return await request.app[WEB].get(request.match_info["path"]).answer(request.headers)
@@ -115,4 +122,5 @@ async def file(request: web.Request) -> web.Response:
 
 def routes() -> list[web.RouteDef]:
     """The routes of all this."""
-    return [*(web.get(path, page) for path in PAGES), web.get(FILES, file)]
+    pages = [web.get(path, page) for path in PAGES]
+    return [*pages, web.get(_MEANT, meant), web.get(FILES, file)]

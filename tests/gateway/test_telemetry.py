@@ -121,6 +121,7 @@ def test_of_several_workers_gauges_are_the_sum_or_the_worst(tmp_path: Path) -> N
     assert both["gateway_queue_rows", *names] == 7
     assert both["gateway_breaker_state", *names] == 2
     assert both[("gateway_draining",)] == 0
+    assert both[("gateway_workers",)] == 2
 
     third = worker("100", "half-open", "gone")
     assert third["gateway_queue_rows", *names] == 7

@@ -2,9 +2,12 @@
 
 import { h } from "./dom.js";
 import { count, framework, milliseconds, number, server, shapeOf, words } from "./format.js";
+import { write } from "./json.js";
 
 const MOST_ROWS = 100;
 const MOST_BARS = 5;
+const MOST_WARNINGS = 5;
+const LONG = 24; // characters; what is longer is no figure to be set large
 
 /** The answer of one backend. */
 export function answerView(model, { content, headers, milliseconds: took }, warnings) {
@@ -23,10 +26,12 @@ export function answerView(model, { content, headers, milliseconds: took }, warn
       fact("Request id", content.request_id)));
 }
 
-/** A list of warnings, or nothing. */
+/** A list of warnings, folded where there are many, or nothing. */
 export function warningList(warnings) {
   if (!warnings.length) return null;
-  return h("ul", { class: "note warn" }, warnings.map((warning) => h("li", {}, warning)));
+  const list = h("ul", {}, warnings.map((warning) => h("li", {}, warning)));
+  return h("div", { class: "note warn" }, warnings.length <= MOST_WARNINGS ? list
+    : h("details", {}, h("summary", {}, count(warnings.length, "warning")), list));
 }
 
 function fact(name, value) {
@@ -56,17 +61,21 @@ function outcome(output, row) {
   const label = labelOf(output, row);
   const about = h("p", { class: "about" }, words(output.name), output.description ? ` · ${output.description}` : "");
   if (label !== null) {
-    return h("div", { class: "outcome" }, h("p", { class: "figure" }, label), about, shares(output, value));
+    return h("div", { class: "outcome" }, h("p", { class: size(label) }, label), about, shares(output, value));
   }
   if (Array.isArray(value)) return h("div", { class: "outcome" }, about, list(value));
   return h("div", { class: "outcome" },
-    h("p", { class: "figure", title: String(value) }, scalar(value), output.unit ? h("span", { class: "unit" }, ` ${output.unit}`) : null),
+    h("p", { class: size(value), title: String(value) }, scalar(value), output.unit ? h("span", { class: "unit" }, ` ${output.unit}`) : null),
     about);
+}
+
+function size(value) {
+  return typeof value === "bigint" || (typeof value === "string" && value.length > LONG) ? "figure long" : "figure";
 }
 
 function scalar(value) {
   if (value === null) return "not finite";
-  return typeof value === "number" ? number(value) : String(value);
+  return typeof value === "string" || typeof value === "boolean" ? String(value) : number(value);
 }
 
 /** Probabilities as bars: of one label with its threshold, or the largest of several. */
@@ -84,7 +93,7 @@ function shares(output, value) {
 
 function bar(label, share, limit) {
   const line = h("span", { class: "part" });
-  line.style.width = `${Math.min(Math.max(share ?? 0, 0), 1) * 100}%`;
+  line.style.width = `${Math.min(Math.max(Number(share ?? 0), 0), 1) * 100}%`;
   const mark = limit === null ? null : h("span", { class: "limit" });
   if (mark) mark.style.left = `${limit * 100}%`;
   return h("div", { class: "share" }, h("span", {}, label), h("span", { class: "track", "aria-hidden": "true" }, line, mark),
@@ -92,7 +101,7 @@ function bar(label, share, limit) {
 }
 
 function list(value) {
-  const text = JSON.stringify(value);
+  const text = write(value);
   return h("details", { open: text.length < 400 }, h("summary", {}, `${shapeOf(value)} values`),
     h("pre", { tabindex: "0", role: "region", "aria-label": "Values" }, text.slice(0, 20_000)));
 }
@@ -112,6 +121,6 @@ function rowTable(outputs, rows) {
 /** A value in a table's cell. */
 export function brief(value) {
   if (!Array.isArray(value)) return scalar(value ?? null);
-  const text = JSON.stringify(value);
+  const text = write(value);
   return text.length <= 48 ? text : `${shapeOf(value)} values`;
 }

@@ -1,5 +1,7 @@
 // Asks the gateway. The API key lives as long as this tab, and goes nowhere but to the gateway.
 
+import { parse } from "./json.js";
+
 const KEY = "gateway-api-key";
 const heard = new Set();
 
@@ -12,6 +14,7 @@ export class Problem extends Error {
     this.detail = document.detail ?? "";
     this.errors = document.errors ?? [];
     this.retryAfter = retryAfter;
+    this.limitBytes = document.limit_bytes ?? 0;
     this.requestId = document.request_id ?? "";
   }
 }
@@ -66,7 +69,7 @@ export async function ask(path, { query = {}, body = null, text = false } = {}) 
   const content = await response.text();
   const took = performance.now() - started;
   if (!response.ok) throw problem(response, content);
-  const answer = text ? content : JSON.parse(content);
+  const answer = text ? content : parse(content);
   return { content: answer, headers: response.headers, milliseconds: took };
 }
 

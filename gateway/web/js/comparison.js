@@ -2,7 +2,8 @@
 
 import { brief, labelOf, warningList } from "./answer.js";
 import { h } from "./dom.js";
-import { count, framework, milliseconds, number, server, words } from "./format.js";
+import { count, framework, milliseconds, number, server, standIn, words } from "./format.js";
+import { write } from "./json.js";
 
 /** The answer of `POST /v1/compare`. */
 export function comparisonView(model, content, warnings) {
@@ -25,7 +26,7 @@ function target(model, result, slowest) {
   const line = h("span", { class: "part" });
   line.style.width = `${(result.latency_ms / slowest) * 100}%`;
   return h("li", {}, name,
-    result.stand_in ? h("p", { class: "trouble stand-in" }, `Stand-in: ${result.stand_in}`) : null,
+    result.stand_in ? h("p", { class: "trouble stand-in" }, standIn(result.backend)) : null,
     h("dl", { class: "values" }, model.outputs.map((output) => value(output, result.predictions[0]))),
     h("p", { class: "latency" }, h("span", { class: "track", "aria-hidden": "true" }, line),
       h("span", { class: "amount" }, milliseconds(result.latency_ms))));
@@ -35,7 +36,7 @@ function value(output, row) {
   const label = labelOf(output, row);
   const told = brief(row[output.name]);
   return h("div", {}, h("dt", {}, words(output.name)),
-    h("dd", { title: JSON.stringify(row[output.name]).slice(0, 500) }, label === null ? told : `${label} (${told})`,
+    h("dd", { title: write(row[output.name]).slice(0, 500) }, label === null ? told : `${label} (${told})`,
       output.unit ? h("span", { class: "unit" }, ` ${output.unit}`) : null));
 }
 

@@ -10,7 +10,7 @@ const viewer = document.getElementById("viewer");
 async function show() {
   let spec;
   try {
-    spec = (await ask("openapi.json")).content;
+    spec = JSON.parse((await ask("openapi.json", { text: true })).content);
   } catch (problem) {
     if (problem.status === undefined) throw problem;
     const wanted = problem.status === 401 || problem.status === 403;
@@ -21,6 +21,9 @@ async function show() {
   trouble.replaceChildren();
   // Wherever the gateway is published, its doors lie beside this page; nothing is left to choose.
   spec.servers = [{ url: new URL(".", document.baseURI).href.replace(/\/$/, "") }];
+  for (const operation of Object.values(spec.paths).flatMap(Object.values)) {
+    if (operation.description === `${operation.summary}.`) delete operation.description; // one of them is enough
+  }
   globalThis.SwaggerUIBundle({
     spec,
     domNode: viewer,
@@ -43,6 +46,9 @@ async function show() {
  */
 function improve() {
   for (const pre of viewer.querySelectorAll("pre:not([tabindex])")) pre.tabIndex = 0;
+  for (const button of viewer.querySelectorAll(".opblock-tag > button:not([aria-label])")) {
+    button.setAttribute("aria-label", `Operations: ${button.parentElement.dataset.tag}`);
+  }
   for (const control of viewer.querySelectorAll("select:not([aria-label]), textarea:not([aria-label]), input:not([aria-label])")) {
     const row = control.closest("tr[data-param-name]");
     const beside = control.closest("label")?.textContent || control.closest(".examples-select") && "Example"

@@ -1,5 +1,6 @@
 // Makes elements. Text is always set as text: nothing that is shown can become markup.
 
+const EDGE = 200; // pixels at the window's lower edge in which nothing is seen well
 const SVG = "http://www.w3.org/2000/svg";
 
 /** An element with attributes, listeners (`onclick` and so on) and children; null is left out. */
@@ -20,6 +21,14 @@ function fill(element, attributes, children) {
   }
   element.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined));
   return element;
+}
+
+/** Scroll to an element that nobody could see now. */
+export function bringIntoView(element) {
+  const { top, bottom } = element.getBoundingClientRect();
+  if (top < innerHeight - EDGE && bottom > 0) return;
+  const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  element.scrollIntoView({ block: "start", behavior: still ? "auto" : "smooth" });
 }
 
 let last = 0;

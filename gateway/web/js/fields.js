@@ -4,12 +4,13 @@
 import { h, unique } from "./dom.js";
 import { number, words } from "./format.js";
 import { imageField } from "./image.js";
+import { write } from "./json.js";
 
 const NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/;
 const FEW = 5;
 const SHORT = 24;
 
-/** The field of a feature: `element`, `control` to focus, `json()`, `set(value)`, `say(…)`. */
+/** The field of a feature: `element`, `control` to focus, `json()`, `set(value, origin)`, `say(…)`. */
 export function field(feature, changed) {
   const kind = KINDS[feature.type] ?? tensor;
   const made = kind(feature, changed);
@@ -40,17 +41,23 @@ function title(feature) {
 
 function described(feature) {
   const range = feature.range ? `${number(feature.range[0])}–${number(feature.range[1])}` : null;
-  return [feature.description ?? "", range && " Trained on ", range && h("span", { class: "seen" }, range), range && "."];
+  return [feature.description ?? "", range && " Trained on ", range && h("span", { class: "seen" }, range), range && ".",
+    feature.type === "number" && mayBeEmpty(feature) ? " May be empty." : null];
 }
 
 const KINDS = {
   integer: numeric, number: numeric, boolean: yesNo, string: text, image: imageField, tensor,
 };
 
+/** Whether null is a value, too: one that was not measured. */
+function mayBeEmpty(feature) {
+  return feature.finite === false;
+}
+
 /** Text that JSON would take as a number goes as one; anything else as it is, to be refused. */
-function numberAsJson(typed) {
+function numberAsJson(typed, empty) {
   const plain = typed.trim().replace("−", "-");
-  if (plain === "") return null;
+  if (plain === "") return empty;
   return NUMBER.test(plain) ? plain : JSON.stringify(typed);
 }
 
@@ -60,13 +67,18 @@ function numeric(feature, changed) {
     inputmode: keyboard(feature),
   });
   const gauge = feature.range ? rangeGauge(feature.range) : null;
-  const update = () => gauge?.show(Number(control.value.replace("−", "-")));
+  const update = () => gauge?.show(control.value.trim() ? Number(control.value.replace("−", "-")) : NaN);
   control.addEventListener("input", () => { update(); changed(); });
   return {
     control, body: control, gauge: gauge?.element ?? null,
-    json: () => numberAsJson(control.value),
-    set: (value) => { control.value = String(value ?? ""); update(); },
+    json: () => numberAsJson(control.value, mayBeEmpty(feature) ? "null" : null),
+    set: (value) => { control.value = typed(value); update(); },
   };
+}
+
+function typed(value) {
+  if (value === undefined || value === null) return "";
+  return typeof value === "string" ? value : write(value);
 }
 
 /** Which keys a phone shows: its numbers come without a minus. */
@@ -83,8 +95,8 @@ function rangeGauge([low, high]) {
     element,
     show(value) {
       const place = high > low ? (value - low) / (high - low) : 0.5;
-      const within = Math.min(Math.max(Number.isFinite(place) ? place : 0, 0), 1);
-      dot.style.left = `${within * 100}%`;
+      dot.hidden = Number.isNaN(value);
+      dot.style.left = `${Math.min(Math.max(place, 0), 1) * 100}%`;
       element.classList.toggle("outside", value < low || value > high);
     },
   };
@@ -101,7 +113,7 @@ function text(feature, changed) {
   return {
     control, body: control,
     json: () => JSON.stringify(control.value),
-    set: (value) => { control.value = value ?? ""; },
+    set: (value) => { control.value = typed(value); },
   };
 }
 
@@ -110,7 +122,7 @@ function dropDown(categories, changed) {
   const control = h("select", { id: unique("field"), onchange: changed }, options);
   return {
     control, body: control,
-    json: () => JSON.stringify(control.value),
+    json: () => (control.selectedIndex < 0 ? null : JSON.stringify(control.value)),
     set: (value) => { control.value = value; },
   };
 }
@@ -148,7 +160,7 @@ function tensor(feature, changed) {
 }
 
 function layOut(value) {
-  const flat = JSON.stringify(value);
+  const flat = write(value);
   if (!Array.isArray(value?.[0]) || flat.length > 20_000) return flat;
   return flat.replaceAll("],[", "],\n[");
 }

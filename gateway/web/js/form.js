@@ -1,8 +1,9 @@
 // The form made from a manifest: its fields, or the same payload as JSON to be edited freely.
 
 import { h, unique } from "./dom.js";
-import { count, words } from "./format.js";
 import { field } from "./fields.js";
+import { count, words } from "./format.js";
+import { indent, parse } from "./json.js";
 
 /** The form of one model; `changed` is called at every change, `send` when Enter is pressed. */
 export function payloadForm(model, changed, send) {
@@ -11,15 +12,42 @@ export function payloadForm(model, changed, send) {
   const editor = jsonEditor(changed, send);
   const summary = h("div", { class: "summary", role: "alert" });
   const modes = modeSwitch((json) => {
-    if (json) editor.set(pretty(fieldsAsJson(fields)));
+    clear();
+    const trouble = json ? editJson() : editFields();
+    if (trouble) {
+      modes.set(true);
+      note("The form cannot show this", [h("p", {}, trouble)]);
+      return;
+    }
     grid.hidden = json;
     editor.element.hidden = !json;
-    clear();
     changed();
   });
+  let agreed = ["", ""]; // the fields, as JSON, and the editor's text, when they said the same
+
+  /** What people have written stays as it is, unless the fields have changed since. */
+  function editJson() {
+    const json = fieldsAsJson(fields);
+    if (json !== agreed[0]) editor.set(pretty(json));
+    agreed = [json, editor.control.value];
+  }
+
+  /** Fill the fields with what has been written; gives what hinders that, or nothing. */
+  function editFields() {
+    if (editor.control.value === agreed[1]) return "";
+    const row = rowIn(editor.control.value);
+    if (row === null) return "The form shows one row, and this is not one JSON object.";
+    const unknown = Object.keys(row).filter((name) => !fields.some((one) => one.name === name));
+    if (unknown.length) return `The model has no feature ${unknown.map((name) => `“${name}”`).join(", ")}.`;
+    fields.forEach((one) => one.set(row[one.name], "As in the JSON"));
+    agreed = [fieldsAsJson(fields), editor.control.value];
+    return "";
+  }
+
   const fillIn = () => {
-    fields.forEach((one) => one.set(model.example[one.name]));
-    editor.set(JSON.stringify(model.example, null, 2));
+    fields.forEach((one) => one.set(model.example[one.name], "The model’s example"));
+    agreed = ["", ""];
+    editJson();
   };
   const reset = () => {
     fillIn();
@@ -31,6 +59,10 @@ export function payloadForm(model, changed, send) {
       h("button", { type: "button", class: "quiet", onclick: reset }, "Example")),
     summary, grid, editor.element,
     h("button", { type: "submit", class: "unseen", tabindex: "-1", "aria-hidden": "true" }, "Predict"));
+
+  function note(title, content) {
+    summary.replaceChildren(h("div", { class: "note bad" }, h("p", {}, h("strong", {}, title)), content));
+  }
 
   function clear() {
     fields.forEach((one) => one.say(""));
@@ -52,9 +84,8 @@ export function payloadForm(model, changed, send) {
       return h("li", {}, target ? h("a", { href: `#${target.id}`, onclick: go }, text)
         : `${error.pointer}: ${error.detail}. Allowed: ${error.allowed}`);
     });
-    const title = lines.length ? `${count(lines.length, "value")} ${lines.length === 1 ? "does" : "do"} not fit` : problem.title;
-    summary.append(h("div", { class: "note bad" }, h("p", {}, h("strong", {}, title)),
-      lines.length ? h("ul", {}, lines) : h("p", {}, problem.detail)));
+    if (lines.length) note(`${count(lines.length, "value")} ${lines.length === 1 ? "does" : "do"} not fit`, [h("ul", {}, lines)]);
+    else note(problem.title, [h("p", {}, problem.detail)]);
     (entries.find(({ target }) => target)?.target ?? (modes.json() ? editor.control : null))?.focus();
   }
 
@@ -84,11 +115,22 @@ function fieldsAsJson(fields) {
 }
 
 function pretty(json) {
+  if (json.length > 10_000) return json;
   try {
-    const spread = JSON.stringify(JSON.parse(json), null, 2);
-    return spread.length > 20_000 ? json : spread;
+    JSON.parse(json);
   } catch {
-    return json;
+    return json; // a tensor as it was typed
+  }
+  return indent(json);
+}
+
+/** The one row that stands there, or null. */
+function rowIn(text) {
+  try {
+    const found = parse(text);
+    return found !== null && typeof found === "object" && !Array.isArray(found) && !Array.isArray(found.instances) ? found : null;
+  } catch {
+    return null;
   }
 }
 
@@ -123,5 +165,10 @@ function modeSwitch(changed) {
   }));
   const element = h("fieldset", { class: "choice small" }, h("legend", { class: "unseen" }, "Edit as"),
     radios.map((radio) => h("span", {}, radio, h("label", { for: radio.id }, radio.value))));
-  return { element, json: () => radios[1].checked };
+  const set = (json) => {
+    const focused = radios.includes(document.activeElement);
+    radios[Number(json)].checked = true;
+    if (focused) radios[Number(json)].focus();
+  };
+  return { element, set, json: () => radios[1].checked };
 }

@@ -3,9 +3,10 @@
 /** `digits` significant digits, but all before the point, with a true minus sign. */
 export function number(value, digits = 6) {
   if (value === null || value === undefined) return "–";
+  if (typeof value === "bigint") return value.toLocaleString("en").replace("-", "−");
   const size = Math.abs(value);
   let text = String(value);
-  if (Number.isInteger(value) && size < 1e15) text = value.toLocaleString("en");
+  if (Number.isSafeInteger(value)) text = value.toLocaleString("en");
   else if (size !== 0 && (size < 1e-4 || size >= 1e9)) text = value.toExponential(2).replace("e+", "e");
   else text = Number(value.toPrecision(Math.max(digits, Math.ceil(Math.log10(size))))).toLocaleString("en", { maximumFractionDigits: 12 });
   return text.replaceAll("-", "−");
@@ -16,6 +17,13 @@ export function milliseconds(value) {
   if (value === null || value === undefined) return "–";
   if (value >= 1000) return `${number(value / 1000, 3)} s`;
   return `${number(value, value < 0.1 ? 1 : 3)} ms`;
+}
+
+/** A size as people read it. */
+export function bytes(size) {
+  const units = ["bytes", "kB", "MB", "GB"];
+  const step = Math.min(Math.floor(Math.log2(Math.max(size, 1)) / 10), 3);
+  return `${number(size / 1024 ** step, 3)} ${units[step]}`;
 }
 
 /** A share as percent. */
@@ -43,6 +51,11 @@ export function framework(lineage) {
 export function server(backend) {
   const known = { onnx: "ONNX Runtime", torchserve: "TorchServe", tfserving: "TensorFlow Serving" };
   return known[backend] ?? backend;
+}
+
+/** That what answers in a backend's place is not the real one. */
+export function standIn(backend) {
+  return `A stand-in, not the real ${server(backend)}`;
 }
 
 /** The shape of nested lists, as "3 × 224". */

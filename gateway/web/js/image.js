@@ -2,10 +2,13 @@
 
 import { h, unique } from "./dom.js";
 
+const SMALL = 112; // pixels; what is smaller is shown with its pixels as they are
+
 /** See fields.js; `file()` is the chosen file's name, for the code that is shown. */
 export function imageField(feature, changed) {
   let encoded = null;
   let name = "";
+  let choices = 0; // files are read in their own time: only the one chosen last counts
   const control = h("input", { id: unique("field"), type: "file", accept: "image/png,image/jpeg" });
   const preview = h("img", { class: "preview", alt: "", hidden: true });
   const told = h("p", { class: "about", role: "status" }, hint(feature));
@@ -18,34 +21,56 @@ export function imageField(feature, changed) {
     told.textContent = words || hint(feature);
   }
 
+  function keep(content, file, source, words) {
+    encoded = content;
+    name = file;
+    show(source, words);
+  }
+
   async function take(file) {
-    const source = await asDataUrl(file);
-    encoded = source.slice(source.indexOf(",") + 1);
-    name = file.name;
-    show(source, `${file.name}, ${Math.ceil(file.size / 1024).toLocaleString("en")} kB`);
+    const mine = (choices += 1);
+    try {
+      const source = await asDataUrl(file);
+      if (mine !== choices) return;
+      keep(source.slice(source.indexOf(",") + 1), file.name, source, `${file.name}, ${Math.ceil(file.size / 1024).toLocaleString("en")} kB`);
+    } catch {
+      if (mine !== choices) return;
+      keep(null, "", null, `${file.name} cannot be read; choose another.`);
+    }
     changed();
+  }
+
+  function set(value, origin = "") {
+    const content = typeof value === "string" ? value : value?.b64 ?? null;
+    if (content === encoded && content !== null) return;
+    choices += 1;
+    control.value = "";
+    keep(content, "", content && `data:image/png;base64,${content}`, content ? origin : "");
   }
 
   control.addEventListener("change", () => control.files[0] && take(control.files[0]));
   preview.addEventListener("error", () => { preview.hidden = true; });
-  for (const kind of ["dragover", "drop"]) {
-    body.addEventListener(kind, (event) => {
-      event.preventDefault();
-      if (kind === "drop" && event.dataTransfer.files[0]) take(event.dataTransfer.files[0]);
-    });
-  }
+  preview.addEventListener("load", () => preview.classList.toggle("small", preview.naturalWidth < SMALL));
+  takeDrops(body, take);
   return {
-    control, body,
+    control, body, set,
     json: () => (encoded === null ? null : JSON.stringify(encoded)),
     file: () => name,
-    set: (value) => {
-      encoded = typeof value === "string" ? value : value?.b64 ?? null;
-      name = "";
-      control.value = "";
-      if (encoded) show(`data:image/png;base64,${encoded}`, "The model’s example");
-      else show(null, "");
-    },
   };
+}
+
+/** Files dropped on an element are taken; while one is held over it, it is of the class `over`. */
+function takeDrops(element, take) {
+  const over = (event) => {
+    event.preventDefault();
+    element.classList.toggle("over", event.type === "dragover");
+  };
+  element.addEventListener("dragover", over);
+  element.addEventListener("dragleave", over);
+  element.addEventListener("drop", (event) => {
+    over(event);
+    if (event.dataTransfer.files[0]) take(event.dataTransfer.files[0]);
+  });
 }
 
 function hint(feature) {

@@ -15,18 +15,19 @@ const rate = (value) => `${number(value, 3)}/s`;
 /** Fill the view; `run(true)` makes it follow, as long as somebody can see it. */
 export function liveView(view) {
   const charts = [
-    chart("Throughput", [{ name: "Requests", key: "requests", format: rate }, { name: "Rows", key: "rows", format: rate }]),
+    chart("Throughput", [{ name: "Requests", key: "requests", format: rate }, { name: "Rows", key: "rows", format: rate }, { name: "Failed", key: "failed", format: rate }]),
     chart("Latency", [{ name: "Median", key: "p50", format: milliseconds }, { name: "99 % within", key: "p99", format: milliseconds }]),
     chart("Batch size", [{ name: "Rows per call", key: "batch", format: (value) => number(value, 3) }]),
   ];
   const told = h("div", { role: "status" });
+  const waiting = h("div", { role: "status" });
   const board = h("div", { class: "charts" }, charts.map((one) => one.element));
   const backends = h("section", { class: "block" });
   const routing = h("section", { class: "block" });
   const everything = h("div", {}, h("h2", { class: "unseen" }, "Traffic"), board, backends, routing);
   view.append(
     h("div", { class: "head" }, h("h1", { tabindex: "-1" }, "Live"),
-      h("p", { class: "lead" }, "What this gateway answers, while you watch."), told),
+      h("p", { class: "lead" }, "What this gateway answers, while you watch."), waiting, told),
     everything);
 
   const points = [];
@@ -57,8 +58,18 @@ export function liveView(view) {
     if (point !== null) points.push(point);
     while (points.length && after.time - points[0].time > WINDOW_S) points.shift();
     charts.forEach((one) => one.update(points, after.time));
-    backendsView(backends, states.content.backends);
-    routingView(routing, policy.content, shadows.content.models);
+    backendsView(backends, states.content.backends, after.workers);
+    routingView(routing, policy.content, shadows.content.models, after);
+  }
+
+  /** Say why the gateway is not ready; no reasons take it back. */
+  function unready(reasons) {
+    const text = reasons.join("\n");
+    if (waiting.dataset.reasons === text) return;
+    waiting.dataset.reasons = text;
+    waiting.replaceChildren(...(reasons.length ? [h("div", { class: "note bad" },
+      h("p", {}, h("strong", {}, "Not ready")),
+      h("ul", {}, reasons.map((reason) => h("li", {}, reason))))] : []));
   }
 
   /** Say why there is nothing to see; gives the milliseconds after which to look again, or 0. */
@@ -77,7 +88,7 @@ export function liveView(view) {
   }
 
   onKey(() => turn && run(true));
-  return { run };
+  return { run, unready };
 }
 
 function reason(problem) {

@@ -1,12 +1,12 @@
 // Reads Prometheus' text format, and makes rates and percentiles of two readings.
 
-const LINE = /^(gateway_(?:requests_total|request_seconds_bucket|batch_rows_sum|batch_rows_count))(?:\{(.*)\})? (\S+)$/;
+const LINE = /^(gateway_(?:requests_total|request_seconds_bucket|batch_rows_sum|batch_rows_count|shadow_rows_total|shadow_requests_total|workers))(?:\{(.*)\})? (\S+)$/;
 const LABEL = /(\w+)="((?:[^"\\]|\\.)*)"/g;
 const DOORS = new Set(["/v1/predict", "/v1/compare"]);
 
-/** What the charts need of one reading, taken at `time` in seconds. */
+/** What the view needs of one reading, taken at `time` in seconds. */
 export function reading(text, time) {
-  const found = { time, requests: 0, failed: 0, rows: 0, calls: 0, buckets: new Map() };
+  const found = { time, requests: 0, failed: 0, rows: 0, calls: 0, buckets: new Map(), workers: 1, shadowed: new Map() };
   for (const line of text.split("\n")) {
     const match = LINE.exec(line);
     if (match) add(found, match[1], labels(match[2] ?? ""), Number(match[3]));
@@ -21,6 +21,8 @@ function labels(text) {
 function add(found, metric, label, value) {
   if (metric === "gateway_batch_rows_sum") found.rows += value;
   else if (metric === "gateway_batch_rows_count") found.calls += value;
+  else if (metric === "gateway_workers") found.workers = value;
+  else if (metric.startsWith("gateway_shadow")) found.shadowed.set(`${label.model} ${label.candidate} ${label.outcome}`, value);
   else if (!DOORS.has(label.door)) return;
   else if (metric === "gateway_requests_total") {
     found.requests += value;

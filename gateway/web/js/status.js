@@ -1,18 +1,20 @@
 // Backends, routing and shadows as tables and sentences.
 
 import { h } from "./dom.js";
-import { count, framework, milliseconds, number, percent, server } from "./format.js";
+import { count, framework, milliseconds, number, percent, server, standIn } from "./format.js";
 
-/** Which backends there are and how they do. */
-export function backendsView(section, backends) {
-  replace(section, backends, () => [
+/** Which backends there are and how they do, as one of so many workers sees them. */
+export function backendsView(section, backends, workers) {
+  replace(section, [backends, workers], () => [
     h("h2", {}, "Backends"),
+    workers > 1 ? h("p", { class: "about" }, `States and breakers as seen by one of ${workers} workers.`) : null,
     h("ul", { class: "backends" }, backends.map((backend) => h("li", {},
       h("h3", {}, server(backend.name), state(backend.state)),
       h("p", { class: "about" }, backend.url ?? "in this process", backend.required ? ", required" : ""),
-      backend.stand_in ? h("p", { class: "trouble stand-in" }, `Stand-in: ${backend.stand_in}`) : null,
+      backend.stand_in ? h("p", { class: "trouble stand-in" }, standIn(backend.name)) : null,
       h("ul", { class: "lanes" }, backend.models.map(lane)),
-      backend.last_error ? h("p", { class: "trouble" }, `Last error: ${backend.last_error}`) : null))),
+      backend.models.every((target) => !backend.last_error || target.detail === backend.last_error) ? null
+        : h("p", { class: "trouble" }, `Last error: ${backend.last_error}`)))),
   ]);
 }
 
@@ -32,8 +34,9 @@ function state(name, small = false) {
   return h("span", { class: `state ${name}` }, small ? h("span", { class: "unseen" }, name) : name);
 }
 
-/** The policy of each model, with what its shadow has found. */
-export function routingView(section, policy, shadows) {
+/** The policy of each model, with what its shadow has found: of several workers what `totals` say. */
+export function routingView(section, policy, reports, totals) {
+  const shadows = totals.workers > 1 ? reports.map((shadow) => ofAll(shadow, totals)) : reports;
   const names = [...new Set([...Object.keys(policy.models), ...shadows.map((shadow) => shadow.model)])];
   replace(section, [policy, shadows], () => [
     h("h2", {}, "Routing"),
@@ -69,22 +72,33 @@ function canary(weights) {
       h("li", { class: `part-${index % 4}` }, `${route} ${number(weight)} %`))));
 }
 
+/** Each worker answers only for itself: what cannot be added up is left out. */
+function ofAll({ model, candidate, share, tolerance }, { workers, shadowed: found }) {
+  const counted = (outcome) => found.get(`${model} ${candidate.backend}/${candidate.lineage} ${outcome}`) ?? 0;
+  const [agreeing, compared, failed] = ["agreeing", "compared", "failed"].map(counted);
+  const rows = agreeing + counted("differing");
+  const dropped = ["queue_full", "too_large", "candidate_failing"].map((reason) => counted(`dropped_${reason}`));
+  const requests = { compared, failed, dropped: dropped.reduce((sum, one) => sum + one) };
+  return { model, candidate, share, tolerance, workers, requests, rows_compared: rows, agreement: rows ? agreeing / rows : null };
+}
+
 function shadowed(shadow) {
   const { candidate, latency_ms: latency, requests, largest_difference: largest } = shadow;
-  const [low, high] = shadow.interval;
+  const [low, high] = shadow.interval ?? [];
   return h("div", { class: "shadow" },
     h("h4", {}, `Shadow: ${server(candidate.backend)}, ${framework(candidate.lineage)}`),
     shadow.rows_compared === 0 ? h("p", { class: "about" }, "Nothing compared yet.")
       : h("p", { class: "figure" }, percent(shadow.agreement), h("span", { class: "unit" }, ` of rows agree within ${number(shadow.tolerance)}`)),
     h("dl", { class: "facts" },
       fact("Rows compared", number(shadow.rows_compared)),
-      shadow.rows_compared ? fact("95 % interval", `${percent(low)} – ${percent(high)}`) : null,
+      shadow.rows_compared && shadow.interval ? fact("95 % interval", `${percent(low)} – ${percent(high)}`) : null,
       fact("Share copied", percent(shadow.share)),
-      fact("Requests compared", `${number(requests.compared)} of ${number(requests.offered)}`),
+      fact("Requests compared", `${number(requests.compared)}${shadow.workers ? "" : ` of ${number(requests.offered)}`}`),
       requests.failed ? fact("Failed", number(requests.failed)) : null,
       requests.dropped ? fact("Dropped", number(requests.dropped)) : null,
       largest ? fact("Largest difference", `${largest.difference === null ? "infinite" : number(largest.difference, 3)} (${largest.output})`) : null,
-      fact("Median latency", `${milliseconds(latency.primary.p50)}, candidate ${milliseconds(latency.candidate.p50)}`)),
+      latency ? fact("Median latency", `${milliseconds(latency.primary.p50)}, candidate ${milliseconds(latency.candidate.p50)}`) : null),
+    shadow.workers ? h("p", { class: "about" }, `Of all ${shadow.workers} workers, since they began.`) : null,
     shadow.last_error ? h("p", { class: "trouble" }, `Last error: ${shadow.last_error}`) : null);
 }
 

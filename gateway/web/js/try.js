@@ -4,8 +4,8 @@ import { answerView } from "./answer.js";
 import { apiKey, address, ask } from "./api.js";
 import { curl, python } from "./code.js";
 import { comparisonView } from "./comparison.js";
-import { copyButton, h, unique } from "./dom.js";
-import { count, framework, server } from "./format.js";
+import { bringIntoView, copyButton, h, unique } from "./dom.js";
+import { bytes, count, framework, server } from "./format.js";
 import { payloadForm } from "./form.js";
 import { keyNote } from "./key.js";
 
@@ -54,6 +54,7 @@ export function tryView(view, { models, failures }, model, choose) {
       if (mine !== asks) return; // a newer one is on its way
       const warnings = form.showWarnings(answer.content.warnings);
       result.replaceChildren(all ? comparisonView(model, answer.content, warnings) : answerView(model, answer, warnings));
+      bringIntoView(result);
     } catch (problem) {
       if (mine === asks) fail(problem);
     } finally {
@@ -63,15 +64,14 @@ export function tryView(view, { models, failures }, model, choose) {
 
   function fail(problem) {
     if (problem.status === undefined) throw problem; // a mistake of this page
-    if (problem.status === 401 || problem.status === 403) {
-      result.replaceChildren(keyNote(problem));
+    if (problem.status === 400 || problem.status === 422) {
+      form.showErrors(problem);
+      result.replaceChildren(h("p", { class: "about" }, "No answer: see above the form."));
       return;
     }
-    const here = problem.status >= 400 && problem.status < 500 && problem.status !== 429;
-    if (here) form.showErrors(problem);
-    result.replaceChildren(here ? h("p", { class: "about" }, "No answer; the payload says why.")
-      : h("div", { class: "note bad", role: "alert" }, h("p", {}, h("strong", {}, problem.title)), h("p", {}, problem.detail),
-        problem.requestId ? h("p", { class: "about" }, `Request id ${problem.requestId}`) : null));
+    const wantsKey = problem.status === 401 || problem.status === 403;
+    result.replaceChildren(wantsKey ? keyNote(problem) : problemNote(problem));
+    bringIntoView(result);
   }
 
   view.replaceChildren(
@@ -83,7 +83,14 @@ export function tryView(view, { models, failures }, model, choose) {
         result)),
     code.element);
   code.update();
-  return { name: model.name, refresh: () => code.update() };
+  const newest = model.version === model.versions.at(-1);
+  return { name: model.name, version: newest ? "" : model.version, refresh: () => code.update() };
+}
+
+function problemNote(problem) {
+  const detail = problem.limitBytes ? `It may be ${bytes(problem.limitBytes)} at most.` : problem.detail;
+  return h("div", { class: "note bad", role: "alert" }, h("p", {}, h("strong", {}, problem.title)), h("p", {}, detail),
+    problem.requestId ? h("p", { class: "about" }, `Request id ${problem.requestId}`) : null);
 }
 
 function heading(models, failures, model, choose) {

@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.gateway.web.conftest import Look
-from tests.gateway.web.serving import press
+from tests.gateway.web.serving import Served, press
 
 pytestmark = pytest.mark.chromium
 
@@ -64,8 +64,17 @@ VIEWS: list[tuple[str, Callable[[Page], None]]] = [
 ]
 
 
-@pytest.mark.parametrize(("size", "scheme"), [("desktop", "light"), ("phone", "dark")])
-@pytest.mark.parametrize(("path", "reach"), VIEWS, ids=[reach.__name__ for _, reach in VIEWS])
+LOOKS = [
+    *((*view, *look) for view in VIEWS for look in (("desktop", "light"), ("phone", "dark"))),
+    *((*VIEWS[0], *look) for look in (("desktop", "dark"), ("phone", "light"))),
+]
+
+
+@pytest.mark.parametrize(
+    ("path", "reach", "size", "scheme"),
+    LOOKS,
+    ids=[f"{reach.__name__}-{size}-{scheme}" for _, reach, size, scheme in LOOKS],
+)
 def test_nothing_serious(
     look: Look, path: str, reach: Callable[[Page], None], size: str, scheme: str
 ) -> None:
@@ -82,6 +91,22 @@ def test_nothing_serious(
     assert serious == []
     assert viewer.fits()
     assert viewer.heard == (["422"] if reach is error else [])
+
+
+def test_fingers_find_everything(browser: Browser, served: Served) -> None:
+    """As WCAG 2.5.5 asks for: 44 pixels."""
+    context = browser.new_context(
+        viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True, base_url=served.url
+    )
+    page = context.new_page()
+    page.goto("/#try/mixed")
+    expect(page.locator("form.payload")).to_be_visible()
+    small = page.evaluate("""() => [...document.querySelectorAll(
+        "button:not(.unseen), select, input[type=text], nav a, .mark, .choice label")]
+      .filter((one) => one.offsetParent && one.getBoundingClientRect().height < 44)
+      .map((one) => one.id || one.textContent)""")
+    assert small == []
+    context.close()
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -36,6 +36,36 @@ def test_labels_of_several_with_the_largest_first(look: Look) -> None:
     assert answer.locator(".share").all_inner_texts() == ["owl\n0.7", "cat\n0.2", "dog\n0.1"]
 
 
+def test_bars_of_long_labels_line_up(look: Look) -> None:
+    labels = [
+        "Egyptian Mau, a short-haired cat from Cairo",
+        "cat",
+        "antidisestablishmentarianism" * 2,
+    ]
+    output = {"name": "p", "shape": [3], "labels": labels, "label_key": "label"}
+    answer = show(look, [output], {"p": [0.5, 0.2, 0.3], "label": labels[0]})
+    boxes = [track.bounding_box() for track in answer.locator(".track").all()]
+    assert len({(box["x"], box["width"]) for box in boxes if box}) == 1
+    assert boxes[0]
+    assert boxes[0]["width"] >= 64
+    expect(answer.locator(".figure")).to_have_class("figure long")
+
+
+def test_many_warnings_are_folded(look: Look) -> None:
+    page = look("/#try/mixed").page
+    edit = page.get_by_label("JSON", exact=True)
+    edit.check(force=True)
+    editor = page.get_by_label("The request’s body")
+    row = json.loads(editor.input_value()) | {"count": 20}
+    editor.fill(json.dumps({"instances": [row] * 6}))
+    editor.press("Control+Enter")
+    expect(page.locator(".answer summary")).to_have_text("6 warnings")
+    expect(page.locator(".answer .note li").first).to_be_hidden()
+    page.locator(".answer summary").click()
+    expect(page.locator(".answer .note li")).to_have_count(6)
+    expect(page.locator(".answer .note li").first).to_be_visible()
+
+
 def test_two_outputs_with_labels(look: Look) -> None:
     outputs: list[dict[str, Any]] = [
         {"name": name, "labels": ["no", "yes"], "threshold": 0.25, "label_key": f"{name}_label"}

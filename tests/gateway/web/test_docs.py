@@ -62,6 +62,15 @@ def test_every_door_stands_under_its_heading(look: Look) -> None:
     assert found == ["Predict", "Models", "Watch", "Manage"]
 
 
+def test_names_for_those_who_do_not_see_them(look: Look) -> None:
+    page = look("/docs").page
+    expect(page.get_by_role("main")).to_have_count(1)
+    expect(page.get_by_role("button", name="Operations: Watch")).to_have_count(1)
+    page.locator("#operations-Predict-predict .opblock-summary-control").click()
+    expect(page.locator("#operations-Predict-predict .parameters")).to_be_visible()
+    expect(page.get_by_text("Predict one row, or many at once")).to_have_count(1)
+
+
 def test_with_a_key(browser: Browser, tmp_path: Path) -> None:
     keys = write_keys(tmp_path / "keys.yaml")
     with Served(write_repository(tmp_path / "models"), api_keys_file=str(keys)) as served:

@@ -71,6 +71,41 @@ def test_what_is_no_picture_is_refused(look: Look) -> None:
     assert viewer.heard == ["422"]
 
 
+def test_files_that_are_dropped_hurried_or_unreadable(look: Look) -> None:
+    viewer = look("/#try/digit-three")
+    page = viewer.page
+    expect(page.get_by_alt_text("The model’s example")).to_have_class("preview small")
+    assert page.evaluate("""() => {
+      const drag = (kind, place) => {
+        const dataTransfer = new DataTransfer();
+        dataTransfer.items.add(new File([new Uint8Array(9)], "dropped.png", { type: "image/png" }));
+        const event = new DragEvent(kind, { dataTransfer, bubbles: true, cancelable: true });
+        document.querySelector(place).dispatchEvent(event);
+        return [event.defaultPrevented, document.querySelector(".drop").matches(".over")];
+      };
+      return [drag("dragover", ".drop"), drag("drop", ".drop"), drag("drop", "h1")];
+    }""") == [[True, True], [True, False], [True, False]]
+    told = page.locator(".drop [role=status]")
+    expect(told).to_contain_text("dropped.png")
+    page.evaluate("""() => {
+      const read = FileReader.prototype.readAsDataURL;
+      FileReader.prototype.readAsDataURL = function (file) {
+        if (file.name === "gone.png") this.onerror();
+        else setTimeout(() => read.call(this, file), file.name === "slow.png" ? 300 : 0);
+      };
+    }""")
+    choose(page, "slow.png", picture())
+    large = BytesIO()
+    Image.new("L", (112, 112)).save(large, "PNG")
+    choose(page, "large.png", large.getvalue())
+    page.wait_for_timeout(600)  # the slow one has been read by now
+    expect(page.get_by_alt_text("large.png, 1 kB")).to_have_class("preview")
+    choose(page, "gone.png", picture())
+    expect(told).to_contain_text("gone.png cannot be read")
+    expect(page.locator(".preview")).to_be_hidden()
+    assert viewer.heard == []
+
+
 @pytest.mark.parametrize(
     ("language", "command"), [("curl", ["bash", "-c"]), ("Python", [sys.executable, "-c"])]
 )

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 import requests
 import yaml
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 
+from gateway.errors import BackendUnavailable
 from serving.launch.ports import free_port
 from tests.gateway.api.test_guard import ADMIN, USER, write_keys
 from tests.gateway.web.conftest import Look
@@ -75,6 +76,74 @@ def test_charts_backends_routing_and_shadow(browser: Browser, tmp_path: Path) ->
         expect(page.locator(".shadow")).to_contain_text("Rows compared50")
         assert viewer.heard == []
         viewer.close()
+
+
+def test_of_several_workers_the_sums_are_shown(browser: Browser, tmp_path: Path) -> None:
+    repository = write_repository(tmp_path)
+    (repository / "routing.yaml").write_text(yaml.safe_dump(POLICY))
+
+    def of_two(route: Route) -> None:
+        text = route.fetch().text()
+        one = 'gateway_shadow_rows_total{candidate="onnx/tensorflow",model="mixed",outcome='
+        both = f'{one}"agreeing"}} 30.0\n{one}"differing"}} 10.0\n'
+        assert "gateway_workers 1.0" in text
+        text = text.replace("gateway_workers 1.0", "gateway_workers 2.0")
+        route.fulfill(body=re.sub("(?m)^gateway_shadow_rows_total.*\n", "", text) + both)
+
+    with Served(repository) as served:
+        viewer = Viewer(browser, served.url)
+        page = viewer.page
+        page.route("**/metrics", of_two)
+        page.goto("/#live")
+        expect(page.locator(".shadow .figure")).to_contain_text("75 % of rows agree")
+        expect(page.locator(".shadow")).to_contain_text("Rows compared40")
+        expect(page.locator(".shadow")).to_contain_text("Of all 2 workers")
+        expect(page.locator("#live")).to_contain_text("as seen by one of 2 workers")
+        page.unroute_all(behavior="wait")
+        viewer.close()
+
+
+def test_failures_and_why_it_is_not_ready(browser: Browser, tmp_path: Path) -> None:
+    with Served(write_repository(tmp_path), required_backends="memory") as served:
+        viewer = Viewer(browser, served.url)
+        page = viewer.page
+        page.goto("/#live")
+        failed = page.locator(".chart").first.locator(".now div").nth(2)
+        expect(failed).to_contain_text("Failed0/s")
+        expect(page.get_by_text("Not ready")).to_have_count(0)
+        served.memory.fail = BackendUnavailable("memory", "it is down")
+        answers = requests.post(f"{served.url}/v1/predict?model=mixed&backend=memory", json=PAYLOAD)
+        assert answers.status_code == 503
+        drawn = page.locator(".chart").first.get_by_role("img")
+        expect(drawn).to_have_attribute(
+            "aria-label", re.compile(r"Failed: .*, [\d.]*[1-9]/s at most")
+        )
+        page.reload()
+        note = page.locator("#live .note").first
+        expect(note).to_contain_text("Not ready")
+        expect(note).to_contain_text("it is down")
+        expect(page.locator("#ready")).to_have_attribute("title", re.compile("it is down"))
+        viewer.close()
+
+
+def test_a_stand_in_and_an_error_are_told_once(look: Look) -> None:
+    page = look("/").page
+    target = {"model": "m", "version": "1", "lineage": "tensorflow", "active": True}
+    target |= {"ready": False, "breaker": "open", "queued_rows": 0, "detail": "it is away"}
+    backend = {"name": "tfserving", "url": "http://x", "state": "down", "required": False}
+    backend |= {"stand_in": "tensorflow-serving", "last_error": "it is away", "models": [target]}
+    page.evaluate(
+        """async (backends) => {
+          const { backendsView } = await import("/web/js/status.js");
+          backendsView(document.querySelector("main"), backends, 1);
+        }""",
+        [backend, backend | {"last_error": "it was slow"}],
+    )
+    told = page.locator(".backends > li")
+    expect(told.first).to_contain_text("A stand-in, not the real TensorFlow Serving")
+    expect(told.first.get_by_text("it is away")).to_have_count(1)
+    expect(told.first).not_to_contain_text("Last error")
+    expect(told.last).to_contain_text("Last error: it was slow")
 
 
 def test_percentiles_are_prometheus(look: Look) -> None:

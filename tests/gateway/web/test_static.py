@@ -79,12 +79,18 @@ async def test_what_is_large_is_compressed_where_that_is_taken(client: Client) -
 
 
 @pytest.mark.parametrize(
-    "path", ["/web/", "/web/none.js", "/web/../app.py", "/web/%2e%2e/app.py", "/web/js", "/docs/"]
+    "path", ["/web/", "/web/none.js", "/web/../app.py", "/web/%2e%2e/app.py", "/web/js"]
 )
 async def test_nothing_else_is_read(client: Client, path: str) -> None:
     async with client.get(path) as response:
         assert response.status == 404
         assert response.content_type == "application/problem+json"
+
+
+async def test_a_slash_too_many_leads_on(client: Client) -> None:
+    async with client.get("/docs/") as response:
+        assert response.url.path == "/docs"
+        assert response.content_type == "text/html"
 
 
 async def test_no_key_is_needed_for_them(
