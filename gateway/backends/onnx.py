@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, Self
 
 import msgspec
@@ -47,6 +48,14 @@ class OnnxOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     artifact: str
     inputs: dict[str, str] = {}
     outputs: dict[str, str] = {}
+
+    def open(
+        self, path: Path, manifest: Manifest, threads: int = 1, providers: Sequence[str] = (CPU,)
+    ) -> Graph:
+        """The graph in ``path``, which takes a manifest's rows; raises as :class:`Graph` does."""
+        return Graph(
+            path, threads, providers=providers, batched=manifest.batched, names=self.inputs
+        )
 
 
 class _Loaded:
@@ -120,9 +129,7 @@ class OnnxBackend(Backend):
         options = target.parse(OnnxOptions)
         path = target.model.artifact(options.artifact)
         manifest = target.model.manifest
-        make = partial(
-            Graph, path, providers=providers, batched=manifest.batched, names=options.inputs
-        )
+        make = partial(options.open, path, manifest, providers=providers)
         graph = await asyncio.to_thread(make, 1)
         _check(graph, manifest, options.outputs)
         call_s = row_s = math.inf

@@ -10,7 +10,7 @@ import msgspec
 
 from gateway.backends.onnx import OnnxBackend, OnnxOptions
 from gateway.config import Settings
-from gateway.errors import ModelError, NotFound
+from gateway.errors import ConfigError, ModelError, NotFound
 from gateway.models.manifest import MANIFEST_NAME
 from gateway.models.repository import ModelVersion, Repository
 
@@ -39,11 +39,14 @@ def find_files(
 ) -> list[GraphFile]:
     """All files ``given`` means, those that ONNX Runtime serves first; never none.
 
-    Without ``version`` the newest. Raises :class:`ModelError` where there is no such thing, and
-    :class:`NotFound` listing what there is for an unknown model, version or lineage.
+    Without ``version`` the newest. Raises :class:`ModelError` where there is no such thing,
+    :class:`NotFound` listing what there is for an unknown model, version or lineage, and
+    :class:`ConfigError` for the version of a single file.
     """
     path = Path(given)
     if path.is_file():
+        if version is not None:
+            raise ConfigError(f"--version is for a model, and {given} is one file")
         found = [_file(path)]
     else:
         found = list(_files(_model(given, settings, version)))

@@ -67,7 +67,8 @@ def _metadata(interface: Interface) -> Iterator[tuple[str, str]]:
     yield "loads in", f"{interface.load_ms:,.1f} ms, optimizations included"
     if interface.producer:
         yield "made by", interface.producer
-    yield "graph", f"{interface.graph or 'without a name'}, version {interface.version}"
+    version = "" if interface.version is None else f", version {interface.version}"
+    yield "graph", f"{interface.graph or 'without a name'}{version}"
     if interface.domain:
         yield "domain", interface.domain
     if interface.description:

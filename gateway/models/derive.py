@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 
 from gateway.errors import ModelError
+from gateway.models.declared import without_shape
 from gateway.models.graph import DTYPES, Graph
 from gateway.models.manifest import (
+    MANIFEST_NAME,
     UNSPEAKABLE,
     BackendSpec,
     Feature,
@@ -42,9 +44,16 @@ def derive_manifest(path: Path) -> Manifest:
     on each other when the graph is run, it is the batch: an input of shape (batch,) or (batch, 1)
     is a scalar feature, any other a ``tensor``. Otherwise an instance is one call with whole
     arrays. Raises :class:`ModelError` where inputs or outputs are no tensors of a type JSON can
-    carry.
+    carry, or an input has no shape.
     """
     graph = Graph(path, threads=1, batched=False)
+    unknown = without_shape(path)
+    for name in graph.inputs:
+        if name in unknown:
+            raise ModelError(
+                f"{path.name}: input {name} declares no shape, so it may be a number or any array; "
+                f"a manifest can say which ({MANIFEST_NAME}, with the feature's type and shape)"
+            )
     for name, node in graph.outputs.items():
         if node.type not in DTYPES:
             raise ModelError(

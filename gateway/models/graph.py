@@ -115,18 +115,25 @@ class Graph:
                 f"does not take: {unused}"
             )
 
+    def feeds(self, rows: Rows) -> dict[str, Array]:
+        """What the engine itself is given for ``rows``, an array per input by the graph's name.
+
+        All rows as one call, whatever batch the graph was built for; without a batch dimension
+        the first row's.
+        """
+        feeds = rows.feeds(self._feeds) if self.batched else self._row_feeds(rows, 0)
+        return {self._theirs.get(name, name): feed for name, feed in feeds.items()}
+
+    def _row_feeds(self, rows: Rows, index: int) -> dict[str, Array]:
+        columns = rows.columns
+        return {
+            name: _whole(columns[name][index], dtype, rank)
+            for name, (dtype, rank) in self._feeds.items()
+        }
+
     def _run_each(self, rows: Rows) -> Outputs:
         """A call per row; raises ValueError where their outputs differ in shape."""
-        columns = rows.columns
-        parts = [
-            self.call(
-                {
-                    name: _whole(columns[name][index], dtype, rank)
-                    for name, (dtype, rank) in self._feeds.items()
-                }
-            )
-            for index in range(rows.count)
-        ]
+        parts = [self.call(self._row_feeds(rows, index)) for index in range(rows.count)]
         try:
             return {name: np.stack([part[name] for part in parts]) for name in self._output_names}
         except ValueError as error:

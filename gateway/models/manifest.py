@@ -31,6 +31,8 @@ _ELEMENTS: dict[FeatureType, TensorType] = {
     "tensor": "float32",
     "image": "uint8",
 }
+#: Longer examples, in bytes of JSON, are left out of a feature's schema.
+_MAX_EXAMPLE_BYTES = 10_000
 #: What the name of a feature may not hold.
 UNSPEAKABLE = re.compile(r'["\\\x00-\x1f]')
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
@@ -136,7 +138,7 @@ class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             schema["x-unit"] = self.unit
         if self.range is not None:
             schema["x-training-range"] = list(self.range)
-        if self.example is not None:
+        if self.example is not None and _is_short(self.example):
             schema["examples"] = [self.example]
         return schema
 
@@ -329,6 +331,11 @@ def _example(feature: Feature) -> Any:
         return np.full(sizes, zero, dtype=object).tolist()
     low = feature.range[0] if feature.range is not None else 0
     return int(low) if feature.type == "integer" else float(low)
+
+
+def _is_short(example: Any) -> bool:
+    """Whether an example helps those who read a schema; a picture's numbers do not."""
+    return len(msgspec.json.encode(example)) <= _MAX_EXAMPLE_BYTES
 
 
 def format_number(value: float) -> str:

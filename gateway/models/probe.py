@@ -3,17 +3,33 @@
 from __future__ import annotations
 
 import itertools
+import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
 from gateway.models.graph import DTYPES, Graph
 from gateway.models.rows import Array, Outputs
 
+Arrays = dict[str, Array]
+Sizes = tuple[int, ...]
+
 #: Sizes tried for dimensions that vary; the first is the manifest's own choice.
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 224)
-#: Seconds after which no further inputs are tried.
+#: Pictures tried where an input has four dimensions: heights and widths. The smallest comes last:
+#: of a single patch, it would be taken by graphs that are made for more.
+_SIDES = (224, 32, 64, 128, 256, 299, 384, 512, 640, 28)
+#: Where their channels are, and how many, with the batch before them.
+_LAYOUTS: tuple[Callable[[int, int], Sizes], ...] = (
+    lambda batch, side: (batch, 3, side, side),
+    lambda batch, side: (batch, 1, side, side),
+    lambda batch, side: (batch, side, side, 3),
+    lambda batch, side: (batch, side, side, 1),
+)
+#: Bytes of all inputs beyond which sizes are not tried; those a graph itself declares are.
+_MAX_BYTES = 16 * 2**20
+#: Seconds after which no further inputs are tried, and no further rows.
 _PATIENCE_S = 3.0
 #: How far a row's outputs may be from those it has alone, relative and absolute, and for float16:
 #: the kernels for one row and for several round differently.
@@ -22,8 +38,6 @@ _HALF_TOLERANCE = (2e-2, 1e-3)
 
 #: What the texts of two rows are made of: they differ in their number of words, too.
 _TEXTS = (["a", "b"], ["c d", "e f g"])
-
-Arrays = dict[str, Array]
 
 
 def find_example(graph: Graph) -> tuple[Arrays | None, bool]:
@@ -48,14 +62,22 @@ def rows_are_independent(graph: Graph, example: Arrays, size: int | None = None)
     """Whether rows put together in the first dimension are answered as each is alone.
 
     ``size`` is that dimension's where it does not vary; a row alone is then repeated that often,
-    as :meth:`Graph.run` fills up a batch. Tried with rows that differ from each other; False where
-    none of them is answered.
+    as :meth:`Graph.run` fills up a batch. Tried with rows that differ from each other, twice, or
+    once where the graph is slow; False where none of them is answered.
     """
     generator = np.random.default_rng(0)
-    return any(
-        all(_holds(graph, example, size, generator, lowest) for _ in range(2))
-        for lowest in (0, 1, None)
-    )
+    started = time.monotonic()
+
+    def patient() -> bool:
+        return time.monotonic() - started <= _PATIENCE_S
+
+    for lowest in (0, 1, None):
+        held = _holds(graph, example, size, generator, lowest)
+        if held and (not patient() or _holds(graph, example, size, generator, lowest)):
+            return True
+        if not patient():
+            return False
+    return False
 
 
 def _holds(
@@ -93,27 +115,47 @@ def _first_is(array: Array, size: int) -> bool:
 
 def _candidates(graph: Graph) -> Iterator[Arrays]:
     """Inputs worth a try, the simplest first."""
-    sizes = _SIZES if any(_varies(node.shape) for node in graph.inputs.values()) else _SIZES[:1]
-    fills = ("zeros", "ones", "count", "rest")
-    for size, (numbers, whole) in itertools.product(sizes, itertools.product(fills, fills)):
-        if numbers == "rest":
-            continue
-        yield {
-            name: _filled(
-                [dim if isinstance(dim, int) else size for dim in node.shape],
-                np.dtype(DTYPES[node.type]),
-                numbers,
-                whole,
-            )
-            for name, node in graph.inputs.items()
+    dtypes = {name: np.dtype(DTYPES[node.type]) for name, node in graph.inputs.items()}
+    floats = [dtype.kind == "f" for dtype in dtypes.values()]
+    fills = [
+        ("zeros", "ones", "count") if any(floats) else ("zeros",),
+        ("zeros",) if all(floats) else ("zeros", "ones", "count", "rest"),
+    ]
+    for shapes in _shapes(graph):
+        for numbers, whole in itertools.product(*fills):
+            yield {
+                name: _filled(shape, dtypes[name], numbers, whole) for name, shape in shapes.items()
+            }
+
+
+def _shapes(graph: Graph) -> Iterator[dict[str, Sizes]]:
+    """Shapes worth a try, by input: one size for all that varies, and pictures."""
+    declared = {name: tuple(node.shape) for name, node in graph.inputs.items()}
+    items = {name: np.dtype(DTYPES[node.type]).itemsize for name, node in graph.inputs.items()}
+    tried: list[dict[str, Sizes]] = []
+    for size, layout, side in [
+        *((size, None, 0) for size in _SIZES),
+        *((batch, *picture) for batch in (1, 2) for picture in itertools.product(_LAYOUTS, _SIDES)),
+    ]:
+        shapes = {
+            name: _sizes(shape, layout(size, side) if layout and len(shape) == 4 else None, size)
+            for name, shape in declared.items()
         }
+        count = sum(math.prod(shape) * items[name] for name, shape in shapes.items())
+        if shapes not in tried and (not tried or count <= _MAX_BYTES):
+            tried.append(shapes)
+            yield shapes
 
 
-def _varies(shape: list[object]) -> bool:
-    return any(not isinstance(size, int) for size in shape)
+def _sizes(declared: tuple[object, ...], picture: Sizes | None, size: int) -> Sizes:
+    """The declared sizes; those that vary as in the picture, or else ``size``."""
+    wanted = picture or (size,) * len(declared)
+    return tuple(
+        own if isinstance(own, int) else other for own, other in zip(declared, wanted, strict=True)
+    )
 
 
-def _filled(shape: list[int], dtype: np.dtype[np.generic], numbers: str, whole: str) -> Array:
+def _filled(shape: Sizes, dtype: np.dtype[np.generic], numbers: str, whole: str) -> Array:
     """An array of zeros, of ones, that counts up, or whose first element takes what is left.
 
     The latter is what graphs read as a shape: one dimension of unknown size, the others 1.
@@ -124,8 +166,7 @@ def _filled(shape: list[int], dtype: np.dtype[np.generic], numbers: str, whole: 
     if way == "zeros" or (way == "rest" and dtype.kind in "ub"):
         return np.zeros(shape, dtype)
     if way == "count" and dtype.kind != "b":
-        counted: Array = np.arange(int(np.prod(shape))).reshape(shape) % 100  # fits in every type
-        return counted.astype(dtype)
+        return np.resize(np.arange(100).astype(dtype), shape)  # which fits in every type
     filled: Array = np.ones(shape, dtype)
     if way == "rest" and filled.size:
         filled.flat[0] = -1

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 
-from gateway.models.graph import DTYPES, Graph
 from gateway.models.image_feature import row_shape
 from gateway.models.manifest import Feature, Manifest
-from gateway.models.rows import Array, Inputs, Rows
+from gateway.models.rows import Array, Rows
+from gateway.models.validator import Validator
 
-#: Rows, sequences, … of a tensor whose size varies.
+#: A row's shape by feature.
+Shapes = Mapping[str, tuple[int, ...]]
+_NO_SHAPES: Shapes = MappingProxyType({})
+
+#: A size that varies, where nothing says which the model takes.
 _VARYING = 16
 #: Where a whole number has no range.
 _RANGE = (0, 1)
@@ -19,11 +24,22 @@ _WORDS = ("a", "b", "c", "d")
 
 
 def draw_rows(manifest: Manifest, count: int, seed: int) -> Rows:
-    """``count`` rows of :func:`draw_columns` for a manifest's features."""
-    return Rows(draw_columns(manifest.features, count, seed), count)
+    """``count`` rows of :func:`draw_columns` for a manifest's features.
+
+    What varies in size has the size it has in the manifest's example: another the model may not
+    take, and beside the example there would be no place for it. Raises :class:`InvalidInput` where
+    that example does not fit the manifest.
+    """
+    shapes: Shapes = _NO_SHAPES
+    if any(None in feature.shape for feature in manifest.features):
+        example = Validator(manifest).convert([manifest.example]).columns
+        shapes = {name: column.shape[1:] for name, column in example.items()}
+    return Rows(draw_columns(manifest.features, count, seed, shapes), count)
 
 
-def draw_columns(features: Sequence[Feature], count: int, seed: int) -> dict[str, Array]:
+def draw_columns(
+    features: Sequence[Feature], count: int, seed: int, shapes: Shapes = _NO_SHAPES
+) -> dict[str, Array]:
     """``count`` values of each feature, by its name; see :class:`Rows` for shapes and dtypes.
 
     All are within the training ranges and categories. Numbers are uniform in their range; without
@@ -31,20 +47,15 @@ def draw_columns(features: Sequence[Feature], count: int, seed: int) -> dict[str
     which any table can be looked up with.
     """
     draw = np.random.default_rng(seed)
-    return {one.name: _column(one, count, draw) for one in features}
+    return {one.name: _column(one, count, draw, shapes.get(one.name)) for one in features}
 
 
-def feeds(graph: Graph, rows: Rows) -> dict[str, Array]:
-    """The rows as ``graph`` takes them: an array of the right dtype and rank per input."""
-    inputs: Inputs = {
-        name: (np.dtype(DTYPES[node.type]), len(node.shape)) for name, node in graph.inputs.items()
-    }
-    return rows.feeds(inputs)
-
-
-def _column(feature: Feature, count: int, draw: np.random.Generator) -> Array:
+def _column(
+    feature: Feature, count: int, draw: np.random.Generator, row: tuple[int, ...] | None
+) -> Array:
     if feature.type == "tensor":
-        return _tensor(feature, count, draw)
+        sizes = (_VARYING if size is None else size for size in feature.shape)
+        return _tensor(feature, (count, *(sizes if row is None else row)), draw)
     if feature.type == "image":
         return draw.integers(0, 256, (count, *row_shape(feature))).astype(feature.element)
     if feature.type == "string":
@@ -60,8 +71,7 @@ def _column(feature: Feature, count: int, draw: np.random.Generator) -> Array:
     return draw.normal(size=count).astype(feature.element).astype(np.float64)
 
 
-def _tensor(feature: Feature, count: int, draw: np.random.Generator) -> Array:
-    shape = (count, *(size or _VARYING for size in feature.shape))
+def _tensor(feature: Feature, shape: tuple[int, ...], draw: np.random.Generator) -> Array:
     if feature.element == "string":
         return np.array(draw.choice(_WORDS, shape), dtype=object)
     if np.dtype(feature.element).kind == "f":

@@ -69,7 +69,7 @@ def _measure(plan: Plan, subject: Subject, folder: Path, step: Step) -> LeveledG
     sessions = {name: open_() for name, open_ in openers.items()}
 
     batches = subject.batches(plan.batches)
-    rows = ROWS if batches == plan.batches else batches[0]
+    (rows,) = subject.batches([ROWS])
     compared = subject.feeds(rows, plan.seed)
     answers = {name: caller(session, compared)() for name, session in sessions.items()}
     times: dict[str, list[Timing]] = {name: [] for name in files}

@@ -147,13 +147,17 @@ def _subject(file: GraphFile, data: Path | None, seed: int) -> tuple[Subject, Sa
     from serving.experiments.subject import Subject
     from serving.optimize.measure import Sample, row_seconds
 
-    version = file.model if file.model and file.lineage else Repository.scan(file.path).get()
-    subject = Subject(file.name, file.path, version.manifest)
+    if file.model is not None and file.lineage is not None:
+        version = file.model
+        subject = Subject.of(file.name, file.path, version, file.lineage)
+    else:
+        version = Repository.scan(file.path).get()
+        subject = Subject.of(file.name, file.path, version)
     if data is not None:
         given = version.validator.decode(data.read_bytes())
-        return subject, Sample(given, f"from {data.name}"), row_seconds(file.path, given)
+        return subject, Sample(given, f"from {data.name}"), row_seconds(subject, given)
     example = version.validator.convert([version.manifest.example])
-    row_s = row_seconds(file.path, example)
+    row_s = row_seconds(subject, example)
     drawn = draw_rows(version.manifest, max(_FEWEST, min(_DRAWN, int(_COMPARE_S / row_s))), seed)
     return subject, Sample(join([example, drawn]), "the manifest's example and drawn ones"), row_s
 

@@ -37,7 +37,7 @@ class Sample:
     origin: str
 
 
-def row_seconds(path: Path, rows: Rows) -> float:
+def row_seconds(subject: Subject, rows: Rows) -> float:
     """The time the graph takes for these rows at best, ÷ their number.
 
     At best of a few calls: in a single one the machine may have been busy with something else.
@@ -45,7 +45,7 @@ def row_seconds(path: Path, rows: Rows) -> float:
     Raises:
         ExperimentError: it cannot run on them.
     """
-    graph = Graph(path, threads=1)
+    graph = subject.open()
     try:
         graph.run(rows)
         taken = [_seconds(graph, rows)]
@@ -53,7 +53,7 @@ def row_seconds(path: Path, rows: Rows) -> float:
             taken.append(_seconds(graph, rows))
     except Exception as error:  # ONNX Runtime's exceptions share no base of their own
         words = str(error).splitlines()[0]
-        raise ExperimentError(f"{path.name}: it cannot run on the rows: {words}") from error
+        raise ExperimentError(f"{subject.name}: it cannot run on the rows: {words}") from error
     return min(taken) / rows.count
 
 
@@ -74,19 +74,19 @@ def measure(
     """
     files, reasons = _make(subject.path, folder, step)
     step("compare the answers")
-    reference = _answers(subject.path, sample.rows)
+    reference = _answers(subject, subject.path, sample.rows)
     if isinstance(reference, str):
         raise ExperimentError(f"{subject.name}: it cannot run on the rows: {reference}")
     answers = {ORIGINAL: reference}
     for name in list(files):
-        found = _answers(files[name], sample.rows)
+        found = _answers(subject, files[name], sample.rows)
         if isinstance(found, str):
             reasons[name] = found
             del files[name]
         else:
             answers[name] = found
     loads = _loads(plan, files, step)
-    calls = _calls(plan, subject, files, step)
+    calls = _calls(plan, subject, sample.rows, files, step)
     forms = [
         Form(
             name=name,
@@ -134,10 +134,10 @@ def _make(path: Path, folder: Path, step: Step) -> tuple[dict[str, Path], dict[s
     return files, reasons
 
 
-def _answers(path: Path, rows: Rows) -> Outputs | str:
+def _answers(subject: Subject, path: Path, rows: Rows) -> Outputs | str:
     """The outputs for the rows, as the gateway would have them; or why there are none."""
     try:
-        return Graph(path, threads=1).run(rows)
+        return subject.open(path).run(rows)
     except Exception as error:  # ONNX Runtime's exceptions share no base of their own
         return str(error).splitlines()[0]
 
@@ -154,13 +154,13 @@ def _loads(plan: Plan, files: Mapping[str, Path], step: Step) -> dict[str, Sprea
 
 
 def _calls(
-    plan: Plan, subject: Subject, files: Mapping[str, Path], step: Step
+    plan: Plan, subject: Subject, rows: Rows, files: Mapping[str, Path], step: Step
 ) -> dict[str, list[Timing]]:
     sessions = {name: make_session(path, plan.threads) for name, path in files.items()}
     times: dict[str, list[Timing]] = {name: [] for name in files}
     for batch in subject.batches(plan.batches):
         step(f"time calls with {batch} rows")
-        given = subject.feeds(batch, plan.seed + batch)
+        given = subject.open().feeds(_some(rows, batch))
         taken = alternate(
             {name: caller(session, given) for name, session in sessions.items()},
             plan.rounds,
@@ -170,6 +170,12 @@ def _calls(
             ratio = ratios(values, taken[ORIGINAL])
             times[name].append(Timing(batch, Spread.of(values), ratio))
     return times
+
+
+def _some(rows: Rows, count: int) -> Rows:
+    """So many of the rows, from the first on again where there are fewer."""
+    chosen = np.arange(count) % rows.count
+    return Rows({name: column[chosen] for name, column in rows.columns.items()}, count)
 
 
 def _size(path: Path) -> int:

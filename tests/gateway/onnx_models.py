@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import re
 import sys
 import tempfile
@@ -20,7 +21,7 @@ import msgspec
 import numpy as np
 import onnx
 import onnxruntime as ort
-from onnx import numpy_helper
+from onnx import TensorProto, numpy_helper
 from onnx.backend.test import loader, runner
 
 from gateway.app import create_app, start
@@ -28,6 +29,9 @@ from gateway.config import Settings
 from gateway.models.graph import DTYPES
 
 KINDS = ("node", "simple", "pytorch-converted", "pytorch-operator", "real")
+#: Those of DTYPES as ONNX numbers them, and the IR version that models which do not load get.
+_ELEMENTS = {TensorProto.DataType.Value(name[7:-1].upper()) for name in DTYPES}
+_OLDER = 10
 #: Largest request body in bytes: one of the models takes 150,000 numbers.
 _MAX_BODY = 64 * 2**20
 
@@ -47,6 +51,10 @@ class Case:
     counts: bool = False
     #: Whether it loads, and all of them are tensors, be it of a type it cannot be asked for.
     tensors: bool = False
+    #: Whether by what it declares, loaded or not, its types are those it can be asked for.
+    typed: bool = False
+    #: Whether it loads at least where it says that it is of an older IR version.
+    loads_older: bool = False
     reason: str = ""
     errors: list[str] = field(default_factory=list)
 
@@ -71,14 +79,16 @@ def cases(kinds: Sequence[str] = KINDS) -> Iterator[Case]:
 
 
 def judge_alone(case: Case) -> None:
-    """Set ``counts``, and ``reason`` where ONNX Runtime alone does not get the expected outputs."""
-    options = ort.SessionOptions()
-    options.log_severity_level = 4
-    options.intra_op_num_threads = 1
+    """Say how the case counts, and why ONNX Runtime alone does not get the expected outputs."""
+    model = onnx.load_model_from_string(case.model)
+    case.typed = all(_typed(value) for value in _values(model.graph))
     try:
-        session = ort.InferenceSession(case.model, options, providers=["CPUExecutionProvider"])
+        session = _load(case.model)
     except Exception as error:  # ONNX Runtime's exceptions share no base of their own
         case.reason = f"ONNX Runtime does not load it: {_why(error)}"
+        model.ir_version = _OLDER
+        with contextlib.suppress(Exception):
+            case.loads_older = bool(_load(model.SerializeToString()))
         return
     types = {node.type for node in [*session.get_inputs(), *session.get_outputs()]}
     case.tensors = all(kind.startswith("tensor(") for kind in types)
@@ -94,6 +104,24 @@ def judge_alone(case: Case) -> None:
         return
     if not all(map(_alike, [case] * len(outputs), outputs, case.expected)):
         case.reason = "ONNX Runtime alone answers something else"
+
+
+def _load(model: bytes) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.log_severity_level = 4
+    options.intra_op_num_threads = 1
+    return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def _values(graph: onnx.GraphProto) -> Iterator[onnx.ValueInfoProto]:
+    """The outputs, and the inputs that somebody has to give."""
+    known = {initializer.name for initializer in graph.initializer}
+    yield from (value for value in graph.input if value.name not in known)
+    yield from graph.output
+
+
+def _typed(value: onnx.ValueInfoProto) -> bool:
+    return value.type.HasField("tensor_type") and value.type.tensor_type.elem_type in _ELEMENTS
 
 
 async def serve(chosen: Sequence[Case], folder: Path) -> None:
@@ -243,7 +271,8 @@ def check(folder: Path, kinds: Sequence[str] = KINDS) -> list[Case]:
 
 
 if __name__ == "__main__":
-    from tests.gateway.onnx_models_page import page
+    from tests.gateway.onnx_models_page import PAGE, by_hand, page
 
     with tempfile.TemporaryDirectory() as scratch:
-        sys.stdout.write(page(check(Path(scratch))))
+        judged = check(Path(scratch))
+        sys.stdout.write(page(judged, by_hand(PAGE.read_text(encoding="utf-8"))))

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from gateway.cli import app
 from gateway.errors import ConfigError, ModelError
 from tests.conftest import REPOSITORY, ROOT, linear_graph
-from tests.gateway.inspection.graphs import branching_graph, outside_graph
+from tests.gateway.inspection.graphs import branching_graph, outside_graph, shapeless_graph
 
 
 @pytest.fixture(autouse=True)
@@ -65,6 +65,17 @@ def test_json_holds_what_the_tables_show(tmp_path: Path) -> None:
     text = run(str(path))
     for words in ("scalar", "author = nobody", "mine.Twice", "8 nodes"):
         assert words in text
+
+
+def test_what_a_file_does_not_say_is_not_made_up(tmp_path: Path) -> None:
+    path = shapeless_graph(tmp_path / "relu.onnx")
+    text = run(str(path))
+    assert "x        tensor(float)   not declared" in text
+    assert "scalar" not in text
+    assert "graph:       shapeless\n" in text
+    (file,) = json.loads(run(str(path), "--json"))["files"]
+    assert [value["shape"] for value in file["interface"]["inputs"]] == [None]
+    assert file["interface"]["version"] is None
 
 
 def test_parameters_beside_the_file_count_for_its_size(tmp_path: Path) -> None:

@@ -82,3 +82,18 @@ def outside_graph(path: Path, size: int = 512) -> Path:
     model.ir_version = 10
     onnx.save(model, path, save_as_external_data=True, location="weights.bin", size_threshold=0)
     return path
+
+
+def shapeless_graph(path: Path) -> Path:
+    """Write ``y = relu(x)`` of arrays of any shape, which the file says nothing of."""
+    graph = helper.make_graph(
+        [helper.make_node("Relu", ["x"], ["y"])],
+        "shapeless",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, None)],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+    )
+    # ONNX's checker refuses it, converters make it all the same, and ONNX Runtime loads it.
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)])
+    model.ir_version = 10
+    onnx.save(model, path)
+    return path

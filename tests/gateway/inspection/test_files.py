@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gateway.config import Settings
-from gateway.errors import ModelError, NotFound
+from gateway.errors import ConfigError, ModelError, NotFound
 from gateway.inspection.files import find_files
 from tests.conftest import MIXED, REPOSITORY, linear_graph, write_model
 
@@ -46,6 +46,12 @@ def test_versions_and_lineages(tmp_path: Path) -> None:
         find_files("mixed", settings, "3")
     with pytest.raises(NotFound, match="no lineage 'x'; there is: pytorch"):
         find_files("mixed", settings, lineage="x")
+
+
+def test_a_file_has_no_other_versions(tmp_path: Path) -> None:
+    path = linear_graph(tmp_path / "plain.onnx", [1.0])
+    with pytest.raises(ConfigError, match=r"--version is for a model, and \S+ is one file"):
+        find_files(str(path), Settings(), "7")
 
 
 @pytest.mark.parametrize(

@@ -13,10 +13,11 @@ from onnx import NodeProto, TensorProto, helper, numpy_helper
 from gateway.errors import ModelError
 from gateway.models.derive import derive_manifest
 from gateway.models.graph import Graph
-from gateway.models.manifest import Manifest
+from gateway.models.manifest import BackendSpec, Feature, Manifest, Output
 from gateway.models.rows import Outputs
 from gateway.models.validator import Validator
 from tests.conftest import linear_graph, save
+from tests.gateway.inspection.graphs import shapeless_graph
 
 FLOAT, INT64, STRING = TensorProto.FLOAT, TensorProto.INT64, TensorProto.STRING
 Shape = list[str | int | None]
@@ -163,6 +164,20 @@ def test_names_a_payload_cannot_hold(tmp_path: Path) -> None:
     manifest, answered = answer(path, row)
     assert [feature.name for feature in manifest.features] == list(row)
     assert answered["instances out"].tolist() == [[10, 10]]
+
+
+def test_an_input_without_a_shape_needs_a_manifest(tmp_path: Path) -> None:
+    path = shapeless_graph(tmp_path / "g.onnx")
+    with pytest.raises(ModelError, match=r"input x declares no shape.*a manifest can say which"):
+        derive_manifest(path)
+    manifest = Manifest(
+        "described",
+        (Feature("x", "tensor", shape=(2, None)),),
+        (Output("y", shape=(2, None)),),
+        {"onnx": BackendSpec({"mine": {"artifact": path.name}})},
+    )
+    rows = Validator(manifest).convert([{"x": [[-1], [2]]}, {"x": [[3], [-4]]}])
+    assert Graph(path, 1).run(rows)["y"].tolist() == [[[0], [2]], [[3], [0]]]
 
 
 def test_an_input_with_a_default_is_no_feature(tmp_path: Path) -> None:

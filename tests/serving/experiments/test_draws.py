@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 
 from gateway.models.manifest import BackendSpec, Feature, Manifest, Output
@@ -35,6 +36,17 @@ def test_drawn_rows_fit_the_manifest_and_its_ranges() -> None:
     assert again.warnings == []
     for name, column in again.columns.items():
         np.testing.assert_array_equal(column, columns[name])
+
+
+def test_what_varies_in_size_has_the_examples() -> None:
+    features = (
+        Feature("t", "tensor", shape=(None, 2), example=[[1, 2], [3, 4], [5, 6]]),
+        Feature("r", "tensor", shape=(None,), dtype="int8", example={"b64": "AAECAw=="}),
+        Feature("p", "tensor", shape=(None, 0)),
+    )
+    rows = draw_rows(msgspec.structs.replace(MANIFEST, features=features), 5, 1)
+    shapes = {name: column.shape for name, column in rows.columns.items()}
+    assert shapes == {"t": (5, 3, 2), "r": (5, 4), "p": (5, 1, 0)}
 
 
 def test_columns_without_a_range_fit_their_features() -> None:

@@ -15,7 +15,7 @@ from serving.experiments.errors import ExperimentError, NotMeasured
 from serving.experiments.plan import Plan
 from serving.experiments.sessions import largest_difference, make_session, operators
 from serving.experiments.subject import find_subjects
-from tests.conftest import REPOSITORY, linear_graph, mixed_graph
+from tests.conftest import REPOSITORY, linear_graph, mixed_graph, save
 
 PLAN = Plan(batches=[1, 8], rounds=2, slice_s=0.002)
 
@@ -78,6 +78,20 @@ def test_any_graph_will_do_and_one_of_fixed_batch_is_run_at_it(tmp_path: Path) -
     graph = levels.run(PLAN, mixed, _silent).graphs[0]
     assert graph.rows == levels.ROWS
     assert {level.difference for level in graph.levels} == {0}
+
+
+def test_a_graph_without_a_batch_is_run_an_instance_at_a_time(tmp_path: Path) -> None:
+    value = onnx.helper.make_tensor_value_info
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("MatMul", ["a", "b"], ["y"])],
+        "product",
+        [value("a", onnx.TensorProto.FLOAT, [2, 3]), value("b", onnx.TensorProto.FLOAT, [3, 4])],
+        [value("y", onnx.TensorProto.FLOAT, [2, 4])],
+    )
+    subjects = find_subjects(REPOSITORY, None, save(graph, tmp_path / "product.onnx"))
+    found = levels.run(PLAN, subjects, _silent).graphs[0]
+    assert found.rows == 1
+    assert {timing.batch for level in found.levels for timing in level.calls} == {1}
 
 
 def test_a_level_that_answers_something_else_is_shown_to(

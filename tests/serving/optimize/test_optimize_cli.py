@@ -14,6 +14,7 @@ import numpy as np
 import onnx
 import pytest
 import typer
+from onnx import TensorProto, helper, numpy_helper
 from typer.testing import CliRunner, Result
 
 from gateway.errors import ConfigError, InvalidInput, ModelError
@@ -21,11 +22,12 @@ from gateway.models.graph import Graph
 from gateway.models.repository import Repository
 from gateway.models.rows import Rows
 from serving.experiments.sessions import operators
+from serving.experiments.subject import find_subjects
 from serving.optimize import forms as made
 from serving.optimize import measure
 from serving.optimize.cli import optimize
 from serving.optimize.measure import count_within
-from tests.conftest import REPOSITORY, ROOT, TALK, linear_graph, mixed_graph
+from tests.conftest import REPOSITORY, ROOT, TALK, linear_graph, mixed_graph, save, write_model
 from tests.gateway.inspection.graphs import outside_graph
 
 QUICK = ["--rounds", "1", "--slice", "0.001", "--rows", "1,4"]
@@ -171,6 +173,57 @@ def test_a_graph_of_fixed_batch_is_timed_at_it(tmp_path: Path) -> None:
     assert found["rows"] == found["forms"][1]["within"] == 513
 
 
+def test_tensors_of_any_size_are_drawn_in_the_examples(tmp_path: Path) -> None:
+    inputs = {"ids": TensorProto.INT64, "mask": TensorProto.INT64}
+    table = numpy_helper.from_array(np.ones((8, 4), np.float32), "table")
+    nodes = [
+        helper.make_node("Gather", ["table", "ids"], ["embedded"]),
+        helper.make_node("Cast", ["mask"], ["weights"], to=TensorProto.FLOAT),
+        helper.make_node("Unsqueeze", ["weights", "last"], ["wide"]),
+        helper.make_node("Mul", ["embedded", "wide"], ["y"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "text",
+        [helper.make_tensor_value_info(n, kind, ["n", "length"]) for n, kind in inputs.items()],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", "length", 4])],
+        [table, numpy_helper.from_array(np.array([2]), "last")],
+    )
+    path = save(graph, tmp_path / "text.onnx")
+    assert Repository.scan(path).get().manifest.batched
+    found = run(str(path))
+    assert found["rows"] == forms(found)["basic"]["within"] == 513
+    assert [timing["batch"] for timing in found["forms"][0]["calls"]] == [1, 4]
+
+
+def test_a_graph_without_a_batch_is_timed_a_call_an_instance(tmp_path: Path) -> None:
+    shapes: dict[str, list[str | int | None]] = {"a": [2, "k"], "b": ["k", 3]}
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["a", "b"], ["y"])],
+        "product",
+        [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in shapes.items()],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, [2, 3])],
+    )
+    found = run(str(save(graph, tmp_path / "product.onnx")))
+    assert found["rows"] == forms(found)["basic"]["within"] == 513
+    assert [timing["batch"] for timing in found["forms"][0]["calls"]] == [1]
+
+
+def test_features_may_have_other_names_than_inputs(tmp_path: Path) -> None:
+    onnx_options = {"artifact": "linear.onnx", "inputs": {"pixels": "x"}}
+    manifest = {
+        "name": "renamed",
+        "features": [{"name": "pixels", "type": "tensor", "shape": [2]}],
+        "outputs": [{"name": "y"}],
+        "backends": {"onnx": {"lineages": {"mine": onnx_options}}},
+    }
+    folder = write_model(tmp_path / "renamed", manifest)
+    linear_graph(folder / "linear.onnx", [1.0, 2.0])
+    found = run("renamed", "--repository", str(tmp_path))
+    assert found["graph"] == "renamed/1/linear.onnx"
+    assert forms(found)["basic"]["within"] == 513
+
+
 def test_parameters_beside_the_graph_are_counted_and_quantized(tmp_path: Path) -> None:
     path = outside_graph(tmp_path / "outside.onnx", 4096)
     by_name = forms(run(str(path), "--tolerance", "3"))
@@ -201,7 +254,7 @@ def test_a_form_that_answers_something_else_is_refused(
 def test_a_slow_model_is_compared_on_fewer_rows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(measure, "row_seconds", lambda path, rows: 0.1)
+    monkeypatch.setattr(measure, "row_seconds", lambda subject, rows: 0.1)
     path = str(linear_graph(tmp_path / "linear.onnx", [1.0]))
     found = run(path)
     assert found["rows"] == 51
@@ -214,7 +267,7 @@ def test_a_slow_model_is_compared_on_fewer_rows(
 def test_one_slow_call_does_not_say_what_a_row_takes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = linear_graph(tmp_path / "linear.onnx", [1.0])
+    (subject,) = find_subjects(tmp_path, None, linear_graph(tmp_path / "linear.onnx", [1.0]))
     rows = Rows({"x": np.zeros((2, 1), np.float32)}, 2)
     waits = [0.0, 0.2, 0.0, 0.0, 0.0, 0.0]
     graph_run = Graph.run
@@ -224,10 +277,10 @@ def test_one_slow_call_does_not_say_what_a_row_takes(
         return graph_run(graph, rows)
 
     monkeypatch.setattr(Graph, "run", run)
-    assert measure.row_seconds(path, rows) < 0.05
+    assert measure.row_seconds(subject, rows) < 0.05
     assert waits == []
     waits += [0.0, 1.1]
-    assert measure.row_seconds(path, rows) > 0.5, "a slow model is not called five times"
+    assert measure.row_seconds(subject, rows) > 0.5, "a slow model is not called five times"
 
 
 def test_json_spells_infinity_as_null(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
