@@ -18,7 +18,7 @@ from msgspec import Meta
 from yarl import URL
 
 from gateway.errors import ConfigError
-from gateway.models.image_feature import MAX_PIXELS
+from gateway.models.image_feature import MAX_PIXELS, MOST_PIXELS
 
 DEFAULT_FILE = "gateway.yaml"
 _PREFIX = "GATEWAY_"
@@ -141,11 +141,14 @@ class Settings(
     ] = 8 * 1024 * 1024
     max_instances: Annotated[Count, Meta(description="Most rows of one request.")] = 10_000
     max_image_pixels: Annotated[
-        Count,
+        int,
         Meta(
+            ge=1,
+            le=MOST_PIXELS,
             description="Most pixels that the pictures of one request may have together, before "
             "they are resized or after, whichever is more; the arrays made of them may take four "
-            "bytes for each. One row always has room for pictures of the sizes in its manifest."
+            "bytes for each, decoding a PNG eight or more. One row always has room for pictures of "
+            "the sizes in its manifest. At most 178956970.",
         ),
     ] = MAX_PIXELS
     max_client_connections: Annotated[

@@ -16,7 +16,8 @@
     ├── BackendError                502  the backend answered, and its answer was an error
     │   ├── BackendUnavailable      503  it cannot be reached, or refuses for the moment
     │   │   └── Overloaded          503  its queue in the gateway is full
-    │   └── BackendTimeout          504  it did not answer within the deadline
+    │   ├── BackendTimeout          504  it did not answer within the deadline
+    │   └── InputRefused            422  it cannot compute with what the request holds
     ├── ModelError                  500  a model folder that cannot be served
     ├── ConfigError                 500  a setting that cannot be used
     └── TooManyConnections          503  the gateway has as many clients as it may have
@@ -40,10 +41,10 @@ MAX_SENT_CHARS = 80
 #: Why a field does not fit: it is missing, or not one of the model's; it is of another JSON type;
 #: its dtype cannot carry it; it is no known category; it lies outside the training range, where
 #: the model refuses that; a tensor of another shape; no Unicode text; too many rows, or none; no
-#: picture, or one that is too large.
+#: picture, or one that is too large; the model's engine cannot compute with it.
 Misfit = Literal[
     "missing", "unknown-field", "type", "dtype", "category", "range", "shape", "text", "rows",
-    "image",
+    "image", "engine",
 ]  # fmt: skip
 
 
@@ -260,6 +261,9 @@ class BackendError(GatewayError):
     status = 502
     title = "The backend failed"
     slug = "backend-error"
+    #: Whether a row of one request may be at fault, so that its neighbours in the batch are worth a
+    #: call each. Unreachable or late, a backend would be so for each of them.
+    by_a_row = True
 
     def __init__(self, backend: str, detail: str) -> None:
         super().__init__(f"{backend}: {detail}", backend=backend)
@@ -271,6 +275,7 @@ class BackendUnavailable(BackendError):
     status = 503
     title = "The backend is unavailable"
     slug = "backend-unavailable"
+    by_a_row = False
     retry_after_s = 1
 
     @property
@@ -295,6 +300,23 @@ class BackendTimeout(BackendError):
     status = 504
     title = "The backend did not answer in time"
     slug = "backend-timeout"
+    by_a_row = False
+
+
+class InputRefused(BackendError):
+    """The engine says that it cannot compute with what the request holds, which fits the manifest.
+
+    An index beyond an embedding, dimensions that had to be equal: nobody else is asked instead.
+    """
+
+    status = 422
+    title = InvalidInput.title
+    slug = "input-refused"
+
+    def __init__(self, backend: str, detail: str) -> None:
+        super().__init__(backend, detail)
+        allowed = "values the model can compute with"
+        self.members["errors"] = [FieldError("", "body", "engine", detail, allowed).as_dict()]
 
 
 class ModelError(GatewayError):

@@ -5,8 +5,9 @@ outputs are called), ``preprocess.onnx`` (raw features to the network's tensors)
 class, its weights, and the part of the ``gateway`` package that reads the former two.
 
 Protocol: https://docs.pytorch.org/serve/custom_service.html — ``handle`` gets a list of requests
-and returns a list of as many answers. An exception would fail all of them, so each request gets a
-status of its own by ``context.set_response_status``.
+and returns a list of as many answers. An exception would fail all of them with a 503, which says
+that the server is gone, so each request gets a status of its own by
+``context.set_response_status``.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import json
 import logging
 import sys
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +27,18 @@ import torch
 # What is packed with the model comes before whatever is installed beside TorchServe.
 sys.path.insert(0, str(Path(__file__).parent))
 
-from gateway.errors import InvalidInput, InvalidRequest
+from gateway.errors import InputRefused, InvalidInput, InvalidRequest, shorten, words_of
 from gateway.models.graph import Graph
 from gateway.models.labels import Labels
 from gateway.models.manifest import Manifest
+from gateway.models.refusal import refusal
 from gateway.models.rows import Array, Rows, join
 from gateway.models.validator import Validator
+from handlers.limits import limits
 from handlers.request_body import read_rows
+
+#: A request's place among those of a call, its rows, and whether it is answered by a list.
+Asked = tuple[int, Rows, bool]
 
 
 class ModelFolderHandler:
@@ -52,7 +58,7 @@ class ModelFolderHandler:
         packed = context.manifest["model"]
         self._manifest = Manifest.load(folder)
         # The gateway joins requests, each of which may have as much as it allows.
-        self._validator = Validator(self._manifest, each_alone=True)
+        self._validator = Validator(self._manifest, *limits(), each_alone=True)
         self._labels = Labels(self._manifest)
         self._preprocess = Graph(folder / "preprocess.onnx", threads=1)
         self._preprocess.check_inputs({feature.name for feature in self._manifest.features})
@@ -70,9 +76,11 @@ class ModelFolderHandler:
         objects or ``{"instances": […]}`` by a list. All rows of all good requests go through the
         network together. A bad request alone gets status 400 and TorchServe's error form
         ``{"code", "type", "message"}`` plus ``errors``, one entry per field that does not fit.
+        One that the network fails on gets the same, of type ``InputRefused``, where an index or a
+        dimension is at fault, else 500 with the exception's type; its neighbours are answered.
         """
         answers = [b""] * len(requests)
-        batches: dict[tuple[Any, ...], list[tuple[int, Rows, bool]]] = defaultdict(list)
+        batches: dict[tuple[Any, ...], list[Asked]] = defaultdict(list)
         for index, request in enumerate(requests):
             context.set_response_content_type(index, "application/json")
             try:
@@ -84,11 +92,24 @@ class ModelFolderHandler:
                 shapes = tuple(column.shape[1:] for column in rows.columns.values())
                 batches[shapes].append((index, rows, many))
         for batch in batches.values():
-            results = iter(self._predict(join([rows for _, rows, _ in batch])))
-            for index, rows, many in batch:
-                answer = [next(results) for _ in range(rows.count)]
-                answers[index] = json.dumps(answer if many else answer[0]).encode()
+            for index, answer in self._answer(batch, context):
+                answers[index] = answer
         return answers
+
+    def _answer(self, batch: Sequence[Asked], context: Any) -> Iterator[tuple[int, bytes]]:
+        """Each request's answer; where the call for all fails, by a call for each."""
+        try:
+            results = iter(self._predict(join([rows for _, rows, _ in batch])))
+        except Exception as error:
+            if len(batch) == 1:
+                yield batch[0][0], _fail(context, batch[0][0], error)
+            else:
+                for asked in batch:
+                    yield from self._answer([asked], context)
+            return
+        for index, rows, many in batch:
+            answer = [next(results) for _ in range(rows.count)]
+            yield index, json.dumps(answer if many else answer[0]).encode()
 
     def _predict(self, rows: Rows) -> list[dict[str, Any]]:
         """One object of outputs per row."""
@@ -125,10 +146,26 @@ def _network(path: Path) -> torch.nn.Module:
 
 
 def _refuse(context: Any, index: int, error: InvalidRequest) -> bytes:
+    errors = {"errors": [{"field": "body", "detail": error.detail}]}
+    members = error.members if isinstance(error, InvalidInput) else errors
+    return _bad_request(context, index, error, error.detail, members)
+
+
+def _fail(context: Any, index: int, error: Exception) -> bytes:
+    """The answer to a request on which preprocessing or the network failed."""
+    words = str(error) if isinstance(error, IndexError) else refusal(error, proven=True)
+    if words is not None:
+        refused = InputRefused("torchserve", words)
+        return _bad_request(context, index, refused, words, {"errors": refused.members["errors"]})
+    logging.getLogger(__name__).error("a request failed", exc_info=error)
+    context.set_response_status(500, "Internal Server Error", idx=index)
+    answer = {"code": 500, "type": type(error).__name__, "message": shorten(words_of(error), 500)}
+    return json.dumps(answer).encode()
+
+
+def _bad_request(
+    context: Any, index: int, error: Exception, message: str, members: Mapping[str, Any]
+) -> bytes:
     context.set_response_status(400, "Bad Request", idx=index)
-    answer = {"code": 400, "type": type(error).__name__, "message": error.detail}
-    if isinstance(error, InvalidInput):
-        answer |= error.members
-    else:
-        answer["errors"] = [{"field": "body", "detail": error.detail}]
+    answer = {"code": 400, "type": type(error).__name__, "message": message, **members}
     return json.dumps(answer).encode()

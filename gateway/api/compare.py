@@ -15,7 +15,13 @@ from gateway.api.intake import CONTENT_TYPE, Asked, Intake
 from gateway.api.media import check_content_type
 from gateway.api.state import query_parameters
 from gateway.backends.base import Target
-from gateway.errors import BackendError, BackendTimeout, BackendUnavailable, GatewayError
+from gateway.errors import (
+    BackendError,
+    BackendTimeout,
+    BackendUnavailable,
+    GatewayError,
+    InputRefused,
+)
 from gateway.models.repository import ModelVersion
 from gateway.routing.answer import Answer
 from gateway.routing.queue import Awaiting
@@ -167,7 +173,7 @@ def nobody(errors: Sequence[GatewayError]) -> GatewayError:
     known = [error for error in errors if isinstance(error, BackendError)]
     if len(known) < len(errors):
         return next(error for error in errors if error not in known)
-    kinds = (BackendUnavailable, BackendTimeout, BackendError)
+    kinds = (BackendUnavailable, BackendTimeout, InputRefused, BackendError)
     kind = next(kind for kind in kinds if all(isinstance(error, kind) for error in known))
     names = dict.fromkeys(str(error.members["backend"]) for error in known)
     details = dict.fromkeys(error.detail for error in known)

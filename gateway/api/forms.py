@@ -97,6 +97,8 @@ def _value(feature: Feature | None, name: str, content: bytes) -> Any:
         raise InvalidInput([refused]) from error
     if feature.type == "string":
         return text
+    if feature.type == "number" and not feature.finite and not text.strip():
+        return None  # a field that was left empty
     try:
         return parse(content)
     except InvalidRequest:

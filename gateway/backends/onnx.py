@@ -21,6 +21,7 @@ from gateway.errors import (
     BackendTimeout,
     ConfigError,
     GatewayError,
+    InputRefused,
     ModelError,
     shorten,
 )
@@ -28,6 +29,7 @@ from gateway.logs import logger
 from gateway.models.example import example_rows
 from gateway.models.graph import DTYPES, Graph
 from gateway.models.manifest import Manifest
+from gateway.models.refusal import refusal
 from gateway.models.rows import Outputs, Rows, join
 from gateway.models.session import CPU
 
@@ -62,14 +64,16 @@ class _Loaded:
     """A target's graph and what a call to it costs, measured on the manifest's example.
 
     ``call_s`` is infinite where the example says nothing of other rows, because they vary in size.
+    ``answered`` says that the graph has answered something.
     """
 
-    __slots__ = ("call_s", "graph", "max_rows", "names", "row_s")
+    __slots__ = ("answered", "call_s", "graph", "max_rows", "names", "row_s")
 
     def __init__(
         self, graph: Graph, names: dict[str, str], call_s: float, row_s: float, varies: bool
     ) -> None:
         self.graph = graph
+        self.answered = call_s < math.inf
         self.names = names
         self.call_s = math.inf if varies else call_s
         self.row_s = row_s
@@ -171,7 +175,12 @@ class OnnxBackend(Backend):
         try:
             arrays = loaded.graph.run(rows)
         except Exception as error:  # ONNX Runtime's exceptions share no base of their own
+            proven = loaded.answered and loaded.graph.placement.active == (CPU,)
+            refused = refusal(error, proven)
+            if refused is not None:
+                raise InputRefused(self.name, refused) from error
             raise BackendError(self.name, str(error)) from error
+        loaded.answered = True
         return conform(target, arrays, rows.count, loaded.names)
 
     async def check(self, target: Target, call: Call) -> Health:

@@ -16,8 +16,16 @@ from yarl import URL
 from gateway.backends.base import Call, Health, Target, conform
 from gateway.backends.http import HTTPBackend, Reply
 from gateway.config import Settings
-from gateway.errors import BackendError, GatewayError, ModelError
+from gateway.errors import BackendError, GatewayError, InputRefused, ModelError
 from gateway.models.rows import Outputs, Rows
+
+#: What TorchServe's ``ts/service.py`` says, with the status 503, of a handler that raised or did
+#: not answer each request. The server is well, and the next request may be.
+_HANDLER_FAILED = (
+    "Prediction failed",
+    "Invalid model predict output",
+    "number of batch response mismatched",
+)
 
 
 class TorchServeOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -110,6 +118,11 @@ def _content(backend: HTTPBackend, reply: Reply) -> Any:
     except ValueError:
         content = None
     if reply.status != 200 or content is None:
-        words = content.get("message") if isinstance(content, dict) else None
+        said = content if isinstance(content, dict) else {}
+        words = said.get("message")
+        if reply.status == 400 and said.get("type") == InputRefused.__name__:  # our own handler
+            raise InputRefused(backend.name, str(words))
+        if words in _HANDLER_FAILED:
+            raise BackendError(backend.name, f"its handler failed: {words}; its log says why")
         raise backend.refusal(reply, words)
     return content

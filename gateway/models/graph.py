@@ -141,8 +141,11 @@ class Graph:
                 "the answers to its instances differ in shape: send each in a request of its own"
             ) from error
 
-    def call(self, feeds: dict[str, Array], quiet: bool = False) -> Outputs:
-        """One run of the graph on these very arrays, by feature; ``quiet`` logs no failure."""
+    def call(self, feeds: dict[str, Array], quiet: bool = True) -> Outputs:
+        """One run of the graph on these very arrays, by feature.
+
+        ``quiet`` keeps ONNX Runtime from logging what it raises: clients could fill the log.
+        """
         if self._theirs:
             feeds = {self._theirs.get(name, name): feed for name, feed in feeds.items()}
         results = self._engine.run(self._output_names, feeds, _QUIET if quiet else None)

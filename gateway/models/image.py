@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
@@ -13,12 +14,12 @@ import msgspec
 import numpy as np
 
 from gateway.errors import shorten
-from gateway.models.bare import strip
+from gateway.models.bare import orientation, strip
 from gateway.models.image_feature import FORMATS, row_shape
 from gateway.models.manifest import Feature
 from gateway.models.payload import kind
 from gateway.models.rows import Array
-from gateway.models.tensor import Raw, TensorError
+from gateway.models.tensor import Raw, RowError, TensorError
 
 #: What msgspec decodes an image to: the encoded picture from base64.
 JSON_TYPE: Any = bytes | Raw
@@ -32,18 +33,28 @@ _BYTES_PER_PIXEL = 4
 #: few bytes.
 _MAX_SCANS = 64
 _SCAN = b"\xff\xda"
+#: A JPEG may be decoded to a half, a quarter or an eighth of its size, as long as that is so many
+#: times what it is resized to: then the difference cannot be seen.
+_SPARE = 3
+#: By EXIF's number of it the name of what undoes an orientation, in ``PIL.Image.Transpose``.
+_UPRIGHT = {
+    2: "FLIP_LEFT_RIGHT",
+    3: "ROTATE_180",
+    4: "FLIP_TOP_BOTTOM",
+    5: "TRANSPOSE",
+    6: "ROTATE_270",
+    7: "TRANSVERSE",
+    8: "ROTATE_90",
+}
+#: Those that lie on their side.
+_SIDEWAYS = (5, 6, 7, 8)
+#: What stands before base64 in a ``data:`` URL (RFC 2397), as browsers give it.
+_DATA_URL = re.compile(r"data:[^,]{0,200};base64,", re.IGNORECASE)
+_BLANKS = re.compile(r"[ \t\r\n\f]+")
 
 
 class Slow(Exception):
     """Decoding would take longer than an event loop may wait; nothing is wrong with the picture."""
-
-
-class RowError(TensorError):
-    """The picture of row ``row`` does not fit the feature."""
-
-    def __init__(self, error: TensorError, row: int) -> None:
-        super().__init__(error.kind, error.detail)
-        self.row = row
 
 
 class Limits:
@@ -116,8 +127,9 @@ def to_array(feature: Feature, values: Sequence[bytes | Raw], allowance: Allowan
     array: Array = np.empty((len(values) if room else 0, *row_shape(feature)), feature.element)
     for row, value in enumerate(values):
         try:
-            with _opened(feature, _encoded(value), allowance) as picture:
-                pixels = _pixels(feature, picture) if room else None
+            encoded = _encoded(value)
+            with _opened(feature, encoded, allowance) as picture:
+                pixels = _pixels(feature, picture, orientation(encoded)) if room else None
         except TensorError as error:
             raise RowError(error, row) from error
         if pixels is not None:
@@ -129,10 +141,14 @@ def check(feature: Feature, value: object, allowance: Allowance) -> bytes:
     """The encoded picture of one parsed value; raises :class:`TensorError` where it is none.
 
     Only its head is looked at: what is wrong with the pixels shows when they are decoded, once.
-    ``value`` is base64 text, ``{"b64": "…"}`` or, from a form, the bytes themselves.
+    ``value`` is base64 text, which may be wrapped in lines or a ``data:`` URL, ``{"b64": "…"}`` or,
+    from a form, the bytes themselves.
     """
     if not isinstance(value, str | bytes | dict):
         raise TensorError("type", f"is {kind(value)}, not a picture in base64")
+    if isinstance(value, str):
+        value = _BLANKS.sub("", value)
+        value = value[prefix.end() :] if (prefix := _DATA_URL.match(value)) else value
     try:
         encoded = _encoded(msgspec.convert(value, JSON_TYPE))
     except (msgspec.ValidationError, UnicodeEncodeError) as error:
@@ -178,22 +194,36 @@ def _opened(feature: Feature, encoded: bytes, allowance: Allowance) -> Iterator[
         raise TensorError("image", f"cannot be decoded: {shorten(str(error))}") from error
 
 
-def _pixels(feature: Feature, picture: Any) -> Array:
+def _pixels(feature: Feature, picture: Any, orientation: int) -> Array:
     """uint8 (height, width) for grey, (height, width, 3) else, of the feature's size.
 
-    An orientation that the file notes beside the pixels is not applied, nor is transparency.
+    The picture is turned upright by its EXIF ``orientation``; what is transparent shows white.
     """
     image = _pillow()
+    height, width = feature.size or picture.size[::-1]
+    if orientation in _SIDEWAYS:
+        height, width = width, height
+    side = _SPARE * max(height, width)
+    picture.draft(None, (side, side))
+    mode = feature.mode or "RGB"
     if picture.mode.startswith("I;16"):  # Pillow would cut off what is over 255
         wide: Any = np.asarray(picture)
         picture = image.fromarray((wide >> 8).astype(np.uint8))
-    mode = feature.mode or "RGB"
-    if picture.mode != mode:
-        picture = picture.convert(mode)
-    height, width = feature.size or picture.size[::-1]
+    clear = picture.has_transparency_data
+    picture = _of_mode(picture, "RGBA" if clear else mode)
     if picture.size != (width, height):
         picture = picture.resize((width, height), image.Resampling.BILINEAR)
+    if clear:
+        white = image.new("RGBA", picture.size, "white")
+        picture = _of_mode(image.alpha_composite(white, picture), mode)
+    # Last, because there are fewer pixels to move by now.
+    if orientation in _UPRIGHT:
+        picture = picture.transpose(image.Transpose[_UPRIGHT[orientation]])
     return np.asarray(picture)
+
+
+def _of_mode(picture: Any, mode: str) -> Any:
+    return picture if picture.mode == mode else picture.convert(mode)
 
 
 def _arrange(feature: Feature, pixels: Array, row: Any) -> None:

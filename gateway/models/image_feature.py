@@ -26,7 +26,9 @@ FORMATS = ("PNG", "JPEG")
 #: How such files begin.
 SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff")
 #: Pixels the pictures of one request may have together, unless the setting says otherwise.
-MAX_PIXELS = 16 * 1024 * 1024
+MAX_PIXELS = 32 * 1024 * 1024
+#: More than that Pillow itself refuses in one picture: twice its ``MAX_IMAGE_PIXELS``.
+MOST_PIXELS = 178_956_970
 #: Longest side a graph may take: what is decoded is resized to it.
 _MAX_SIDE = 8192
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -34,7 +35,7 @@ _ELEMENTS: dict[FeatureType, TensorType] = {
 #: Longer examples, in bytes of JSON, are left out of a feature's schema.
 _MAX_EXAMPLE_BYTES = 10_000
 #: What the name of a feature may not hold.
-UNSPEAKABLE = re.compile(r'["\\\x00-\x1f]')
+UNSPEAKABLE = re.compile(r'["\\\x00-\x1f\ud800-\udfff]')
 _NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
 
 
@@ -51,8 +52,8 @@ class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     With dtype float32 its values are divided by ``scale``, less ``mean``, divided by ``std``, the
     latter two per channel.
 
-    ``finite`` false lets a ``tensor`` of floats hold null, which is NaN, and its raw bytes NaN and
-    infinities, which JSON cannot spell.
+    ``finite`` false takes null for a ``number``, which is NaN: a gap. A ``tensor`` of floats may
+    then hold null, too, and its raw bytes NaN and infinities, which JSON cannot spell.
     """
 
     name: str
@@ -82,10 +83,7 @@ class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def limits(self) -> tuple[float, float]:
         """The lowest and the highest value the dtype can carry."""
-        dtype = np.dtype(self.element)
-        if dtype.kind == "f":
-            return float(np.finfo(dtype).min), float(np.finfo(dtype).max)
-        return int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
+        return _limits(self.element)
 
     @property
     def allowed(self) -> str:
@@ -103,6 +101,8 @@ class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if self.type == "image":
             return image_feature.allowed(self)
         kind = "a whole number" if self.type == "integer" else "a finite number"
+        if not self.finite:
+            kind += " or null"
         seen = ""
         if self.range is not None:
             low, high = (format_number(value) for value in self.range)
@@ -116,13 +116,9 @@ class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         The training range is no bound of the schema, because values outside it are answered; it
         stands under ``x-training-range``.
         """
-        schema: dict[str, Any] = {"type": self.type}
+        schema: dict[str, Any] = {"type": _json_type(self)}
         if self.type == "tensor":
-            items: dict[str, Any] = {"type": "string" if self.element == "string" else "number"}
-            if self.element == "bool":
-                items = {"type": "boolean"}
-            if not self.finite:
-                items = {"type": ["number", "null"]}
+            items: dict[str, Any] = {"type": _json_type(self)}
             for size in reversed(self.shape):
                 items = {"type": "array", "items": items}
                 if size is not None:
@@ -147,7 +143,7 @@ class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         image_feature.check(self)
         if UNSPEAKABLE.search(self.name):
             raise ModelError(
-                f"feature {self.name!r}: a name has no quotes, backslashes or controls"
+                f"feature {self.name!r}: a name is Unicode without quotes, backslashes or controls"
             )
         if self.range is not None:
             if self.type not in ("integer", "number"):
@@ -160,8 +156,9 @@ class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 raise ModelError(
                     f"feature {self.name}: range {low}–{high} does not fit in {self.element}"
                 )
-        if not self.finite and (self.type != "tensor" or not self.element.startswith("float")):
-            raise ModelError(f"feature {self.name}: finite is for tensors of floats")
+        floats = self.type in ("number", "tensor") and self.element.startswith("float")
+        if not self.finite and not floats:
+            raise ModelError(f"feature {self.name}: finite is for numbers and tensors of floats")
         if self.categories is not None:
             if self.type != "string":
                 raise ModelError(f"feature {self.name}: a {self.type} has no categories")
@@ -314,6 +311,26 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             "required": [feature.name for feature in self.features],
             "additionalProperties": False,
         }
+
+
+@cache
+def _limits(element: TensorType) -> tuple[float, float]:
+    """Kept, because numpy makes them anew each time, which takes microseconds."""
+    dtype = np.dtype(element)
+    if dtype.kind == "f":
+        return float(np.finfo(dtype).min), float(np.finfo(dtype).max)
+    return int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
+
+
+def _json_type(feature: Feature) -> str | list[str]:
+    """JSON Schema's type of a value, of an element of a tensor."""
+    if feature.type != "tensor":
+        return feature.type if feature.finite else [feature.type, "null"]
+    if feature.element == "string":
+        return "string"
+    kinds = {"b": "boolean", "i": "integer", "u": "integer", "f": "number"}
+    kind = kinds[np.dtype(feature.element).kind]
+    return kind if feature.finite else [kind, "null"]
 
 
 def _example(feature: Feature) -> Any:

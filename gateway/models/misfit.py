@@ -35,6 +35,8 @@ def scalar_fault(feature: Feature, value: object) -> Fault | None:
         if isinstance(value, bool):
             return None
         return Fault("type", f"is {kind(value)}, not a boolean")
+    if value is None and not feature.finite:
+        return None
     if isinstance(value, Unfit):
         return Fault("dtype", "is no number that can be computed with")
     if isinstance(value, bool) or not isinstance(value, int | float):

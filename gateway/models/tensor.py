@@ -33,6 +33,14 @@ class TensorError(ValueError):
         self.detail = detail
 
 
+class RowError(TensorError):
+    """The value of row ``row`` does not fit the feature, or not beside the rows before it."""
+
+    def __init__(self, error: TensorError, row: int) -> None:
+        super().__init__(error.kind, error.detail)
+        self.row = row
+
+
 def json_type(feature: Feature) -> Any:
     """The type msgspec decodes a tensor to."""
     kind = "O" if feature.element == "string" else np.dtype(feature.element).kind
@@ -47,14 +55,17 @@ def json_type(feature: Feature) -> Any:
 def to_array(feature: Feature, values: Sequence[Any]) -> Array:
     """Rows of one tensor feature as an array of shape (rows, *shape) of the feature's dtype.
 
-    Raises :class:`TensorError` where shape, size or encoding does not fit.
+    Raises :class:`TensorError` where shape, size or encoding does not fit, and :class:`RowError`
+    at the first row that is of another shape than those before it.
     """
     if any(type(value) is Raw for value in values):
         return _stack([_from_raw(feature, value) for value in values])
     try:
         wide: Array = np.array(values, dtype=_wide(feature))
     except ValueError as error:
-        raise TensorError("shape", "its rows differ in shape, or it is ragged") from error
+        if len(values) == 1:
+            raise TensorError("shape", "its lists are ragged") from error
+        return _stack([to_array(feature, [value])[0] for value in values])
     if not wide.size:
         wide = wide.reshape(len(values), *_empty_shape(feature, wide.shape[1:]))
     _check_shape(feature, wide.shape[1:])
@@ -127,10 +138,20 @@ def _from_raw(feature: Feature, value: Any) -> Array:
 
 
 def _stack(rows: list[Array]) -> Array:
-    try:
-        return np.stack(rows)
-    except ValueError as error:
-        raise TensorError("shape", "its rows differ in shape") from error
+    """The rows as one array; raises :class:`RowError` at the first of another shape."""
+    first = rows[0].shape
+    for index, row in enumerate(rows):
+        if row.shape != first:
+            detail = (
+                f"has shape {_spelled(row.shape)}, the instance before it {_spelled(first)}: send "
+                "instances of different shapes in separate requests"
+            )
+            raise RowError(TensorError("shape", detail), index)
+    return np.stack(rows)
+
+
+def _spelled(shape: tuple[int, ...]) -> str:
+    return "×".join(map(str, shape)) or "scalar"
 
 
 def _empty_shape(feature: Feature, shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -145,5 +166,4 @@ def _check_shape(feature: Feature, shape: tuple[int, ...]) -> None:
     if len(shape) != len(feature.shape) or any(
         want is not None and got != want for got, want in zip(shape, feature.shape, strict=True)
     ):
-        got = "×".join(map(str, shape)) or "scalar"
-        raise TensorError("shape", f"has shape {got}")
+        raise TensorError("shape", f"has shape {_spelled(shape)}")

@@ -25,7 +25,7 @@ from gateway.models.misfit import UNFIT, Fault, image_fault, scalar_fault, tenso
 from gateway.models.outside import Outside
 from gateway.models.payload import escape, instances, kind, parse, show
 from gateway.models.rows import Array, Inputs, Rows
-from gateway.models.tensor import TensorError, json_type, to_array
+from gateway.models.tensor import RowError, TensorError, json_type, to_array
 
 MAX_INSTANCES = 10_000
 _MAX_ERRORS = 1_000
@@ -60,6 +60,8 @@ class Validator:
             for index, feature in enumerate(manifest.features)
             if feature.type in ("integer", "number")
         ]
+        #: Whether null stands for a gap somewhere: NaN in columns, within no bounds.
+        self._gaps = any(f.type == "number" and not f.finite for f in manifest.features)
         self._tensors = any(feature.type in ("tensor", "image") for feature in manifest.features)
         #: Parsed strings may hold lone surrogates, which only the exact way looks for.
         self._free_text = any(
@@ -183,15 +185,20 @@ class Validator:
         columns: dict[str, Array] | None = None
         if len(records) == 1 and not self._tensors:
             values = astuple(records[0])
-            for index, low, high, whole in self._bounds:
+            bounds = self._bounds
+            if self._gaps:
+                bounds = [entry for entry in bounds if values[entry[0]] is not None]
+            for index, low, high, whole in bounds:
                 value = values[index]
                 if not low <= value <= high or (whole and type(value) is float):
                     outside = self._look_closely(index, (value,), pointer, outside)
         else:
             columns = self.columns(records)
             for index, low, high, _ in self._bounds:
-                column: Any = columns[self.manifest.features[index].name]
-                if not (low <= column.min() and column.max() <= high):
+                feature = self.manifest.features[index]
+                column: Any = columns[feature.name]
+                known = column if feature.finite else column[~np.isnan(column)]
+                if known.size and not (low <= known.min() and known.max() <= high):
                     outside = self._look_closely(index, column.tolist(), pointer, outside)
         if outside is None:
             return Rows.of(self, records, columns=columns)
@@ -207,7 +214,7 @@ class Validator:
         for place, value in enumerate(column):
             if feature.type == "integer" and value != int(value):
                 raise _SecondLook(feature, "type", "is not a whole number")
-            if low <= value <= high:
+            if low <= value <= high or (value != value and not feature.finite):
                 continue
             if self.manifest.out_of_range == "reject" or not lowest <= value <= highest:
                 raise _SecondLook(feature, "dtype", f"does not fit in {feature.element}")
@@ -253,7 +260,7 @@ class Validator:
         return values
 
     def _out_of_range(self, feature: Feature, value: Any) -> Fault | None:
-        if self.manifest.out_of_range == "warn" or feature.range is None:
+        if self.manifest.out_of_range == "warn" or feature.range is None or value is None:
             return None
         low, high = feature.range
         return None if low <= value <= high else Fault("range", "is outside the training range")
@@ -262,7 +269,7 @@ class Validator:
 class _SecondLook(Exception):
     """A value of the right type that may not fit; the exact way says what is wrong with it.
 
-    With ``row`` that has been found out: it is the picture of that row.
+    With ``row`` that has been found out: it is the value of that row.
     """
 
     def __init__(self, feature: Feature, kind: Misfit, detail: str, row: int | None = None) -> None:
@@ -288,6 +295,8 @@ def _json_type(feature: Feature) -> Any:
         return image.JSON_TYPE
     if feature.categories is not None:
         return Literal[feature.categories]
+    if not feature.finite:
+        return float | None
     return {"integer": int | float, "number": float, "boolean": bool, "string": str}[feature.type]
 
 
@@ -302,7 +311,7 @@ def _column(feature: Feature, values: Sequence[Any], allowance: image.Allowance)
             if feature.type == "image":
                 return image.to_array(feature, values, allowance)
             return to_array(feature, values)
-        except image.RowError as error:
+        except RowError as error:
             raise _SecondLook(feature, error.kind, error.detail, error.row) from error
         except TensorError as error:
             raise _SecondLook(feature, error.kind, error.detail) from error

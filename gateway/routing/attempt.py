@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from gateway.backends.base import Call, Target
-from gateway.errors import BackendError, BackendUnavailable, Overloaded
+from gateway.errors import BackendError, BackendUnavailable, InputRefused, Overloaded
 from gateway.models.rows import Rows
 from gateway.routing.answer import Answer
 from gateway.routing.budget import RetryBudget
@@ -104,7 +104,8 @@ class Attempt:
         """See :class:`gateway.routing.queue.Asker`."""
         if self._over:
             return
-        if isinstance(error, BackendError) and self._call.remaining > 0:
+        refused = isinstance(error, InputRefused)  # as every other backend would
+        if isinstance(error, BackendError) and not refused and self._call.remaining > 0:
             if self._may_retry(error):
                 self._retried = True
                 self._watcher.retried(self._lanes[self._index].target)

@@ -238,7 +238,7 @@ class Batcher:
         except BackendError as error:
             # Unreachable or late, it would be so for each request; an answer that is an error may
             # be the fault of one row, and its neighbours shall not pay for it.
-            if len(batch) > 1 and type(error) is BackendError:
+            if len(batch) > 1 and error.by_a_row:
                 await self._send_each(batch)
             else:
                 _fail(batch, error)
@@ -257,7 +257,7 @@ class Batcher:
             try:
                 await self._call([place], place.rows)
             except BackendError as error:
-                if type(error) is not BackendError:
+                if not error.by_a_row:
                     _fail(batch[index:], error)
                     return
                 place.fail(error)

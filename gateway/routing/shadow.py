@@ -215,7 +215,7 @@ class Shadow:
             spent = time.perf_counter() - started
         except Exception as error:
             # An answer that is an error may be the fault of one row of one request.
-            if type(error) is BackendError and len(group) > 1:
+            if isinstance(error, BackendError) and error.by_a_row and len(group) > 1:
                 await self._ask_each(group)
             else:
                 self._fail(error)

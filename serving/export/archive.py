@@ -28,6 +28,7 @@ _PACKED = (
     ("gateway", "errors.py"),
     ("gateway", "models/*.py"),
     ("handlers", "__init__.py"),
+    ("handlers", "limits.py"),
     ("handlers", "request_body.py"),
 )
 

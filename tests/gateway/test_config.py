@@ -38,6 +38,7 @@ def test_port_is_read_as_platforms_name_it() -> None:
         ({"GATEWAY_PORT": "many"}, "GATEWAY_PORT"),
         ({"GATEWAY_REQUEST_TIMEOUT_S": "0"}, "GATEWAY_REQUEST_TIMEOUT_S"),
         ({"GATEWAY_LOG_LEVEL": "loud"}, "GATEWAY_LOG_LEVEL"),
+        ({"GATEWAY_MAX_IMAGE_PIXELS": "178956971"}, "GATEWAY_MAX_IMAGE_PIXELS"),
         ({"GATEWAY_CONFIG": "nowhere.yaml"}, "nowhere.yaml"),
     ],
 )

@@ -17,10 +17,12 @@ import yaml
 from onnx import TensorProto, helper
 from ts.context import Context, RequestProcessor
 
-from gateway.errors import ModelError
+from gateway.config import Settings
+from gateway.errors import ConfigError, ModelError
 from gateway.models.graph import Graph
 from gateway.models.rows import Rows
 from handlers.handler import ModelFolderHandler
+from handlers.limits import limits
 from serving import layout
 from serving.weight_change import data
 from serving.weight_change.definition import MANIFEST
@@ -286,6 +288,39 @@ def test_another_model_is_served_by_its_manifest_alone(two_outputs: Path) -> Non
     ]
     assert answers[2][1]["errors"][0]["field"] == "values"
     assert answers[3][1] == {"total": 400.0, "both": [4.0, 10.0]}
+
+
+def test_a_row_that_the_network_fails_on_fails_alone(two_outputs: Path) -> None:
+    path = two_outputs / "other.py"
+    check = (
+        "        if (total == 99).any():\n            raise IndexError('99 is out of range')\n"
+        "        if (total == 98).any():\n            raise KeyError('a bug')\n        return"
+    )
+    path.write_text(path.read_text().replace("        return", check))
+    _, handle = make_handle(two_outputs)
+    bodies = [{"scale": 1, "values": [value, 0]} for value in (1, 99, 2, 98)]
+    good, index, other, bug = handle(*[{"body": body} for body in bodies])
+    assert good == (200, {"total": 10.0, "both": [1.0, 1.0]})
+    assert other == (200, {"total": 20.0, "both": [1.0, 2.0]})
+    assert index[0] == 400
+    assert (index[1]["type"], index[1]["message"]) == ("InputRefused", "99 is out of range")
+    assert index[1]["errors"][0]["kind"] == "engine"
+    assert bug == (500, {"code": 500, "type": "KeyError", "message": "'a bug'"})
+    [(status, _)] = handle({"body": bodies[1]})
+    assert status == 400
+
+
+def test_the_limits_are_the_gateways(two_outputs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = {"scale": 1, "values": [1]}
+    assert limits({}) == (Settings().max_instances, Settings().max_image_pixels)
+    assert limits({"GATEWAY_MAX_IMAGE_PIXELS": "5", "GATEWAY_MAX_INSTANCES": ""})[1] == 5
+    monkeypatch.setenv("GATEWAY_MAX_INSTANCES", "3")
+    _, handle = make_handle(two_outputs)
+    assert [status for status, _ in handle({"body": [row] * 3}, {"body": [row] * 4})] == [200, 400]
+    for wrong in ("many", "0", "-1", "1.5"):
+        monkeypatch.setenv("GATEWAY_MAX_INSTANCES", wrong)
+        with pytest.raises(ConfigError, match="GATEWAY_MAX_INSTANCES"):
+            make_handle(two_outputs)
 
 
 def test_weights_that_are_not_only_tensors_are_not_loaded(two_outputs: Path) -> None:

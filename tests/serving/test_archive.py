@@ -83,6 +83,7 @@ def test_archive_holds_what_the_handler_reads(archive: Path) -> None:
         "gateway/errors.py",
         "handler.py",
         "handlers/__init__.py",
+        "handlers/limits.py",
         "handlers/request_body.py",
         "model.yaml",
         "net.py",

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import msgspec
 import numpy as np
 import pytest
+from aiohttp import web
 
 from gateway.backends import (
     Backend,
@@ -23,7 +24,13 @@ from gateway.backends import (
     conform,
 )
 from gateway.config import Settings
-from gateway.errors import BackendError, BackendTimeout, BackendUnavailable, ModelError
+from gateway.errors import (
+    BackendError,
+    BackendTimeout,
+    BackendUnavailable,
+    InputRefused,
+    ModelError,
+)
 from gateway.models.manifest import Output
 from gateway.models.repository import ModelVersion, Repository
 from gateway.models.rows import Outputs, Rows, join
@@ -100,6 +107,36 @@ class TestTorchServe(RemoteContract):
 
     def serve(self, function: Function) -> AbstractAsyncContextManager[str]:
         return http_server(torchserve(function))
+
+    @pytest.mark.parametrize("words", ["Prediction failed", "Invalid model predict output"])
+    async def test_a_handler_that_fails_does_not_stand_for_the_server(
+        self, model: ModelVersion, words: str
+    ) -> None:
+        error = await self._error(model, 503, {"code": 503, "type": "x", "message": words})
+        assert type(error) is BackendError
+        assert words in error.detail
+        full = {"code": 503, "type": "ServiceUnavailableException", "message": "no worker"}
+        assert type(await self._error(model, 503, full)) is BackendUnavailable
+
+    async def test_what_its_handler_refuses_is_the_clients(self, model: ModelVersion) -> None:
+        said = {"code": 400, "type": "InputRefused", "message": "index out of range", "errors": []}
+        error = await self._error(model, 400, said)
+        assert isinstance(error, InputRefused)
+        assert error.detail == "torchserve: index out of range"
+        assert type(await self._error(model, 400, said | {"type": "Bad"})) is BackendError
+
+    async def _error(
+        self, model: ModelVersion, status: int, answer: dict[str, Any]
+    ) -> BackendError:
+        """What a prediction raises where the server answers this."""
+
+        async def reply(request: web.Request) -> web.Response:
+            return web.json_response(answer, status=status)
+
+        async with http_server(reply) as url, self.made(url) as backend:
+            with pytest.raises(BackendError) as caught:
+                await self.ask(backend, model)
+        return caught.value
 
 
 @pytest.fixture

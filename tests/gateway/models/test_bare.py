@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
-from gateway.models.bare import strip
+from gateway.models.bare import orientation, strip
 from tests.pictures import draw, encoded
 
 PIXELS = draw((20, 30, 3))
@@ -59,7 +59,6 @@ def test_nothing_beside_the_pixels_is_left() -> None:
     for content in (
         encoded(picture, "PNG", pnginfo=text, **beside),
         encoded(picture, "PNG", save_all=True, append_images=frames),
-        encoded(picture.quantize(8), "PNG", transparency=3),
         encoded(picture, "JPEG", comment="a comment", **beside),
         encoded(picture.convert("CMYK"), "JPEG", exif=exif),
         behind_the_head(*[chunk(b"iCCP", b"a\0\0" + zlib.compress(bytes(1_000_000)))] * 50),
@@ -73,6 +72,59 @@ def test_nothing_beside_the_pixels_is_left() -> None:
         assert not {"exif", "icc_profile", "comment", "transparency", "a"} & set(info)
         expected = np.asarray(opened(content).convert("RGB"))
         np.testing.assert_array_equal(np.asarray(opened(bare).convert("RGB")), expected)
+
+
+def exif_of(value: int, order: str = "<", kind: int = 3, before: int = 1) -> bytes:
+    """A TIFF whose first directory has so many entries before the orientation."""
+    entries = [struct.pack(order + "HHI4s", 0x100, 3, 1, b"")] * before
+    entries.append(struct.pack(order + "HHIHH", 0x112, kind, 1, value, 0))
+    head = struct.pack(order + "2sHIH", b"II" if order == "<" else b"MM", 42, 8, len(entries))
+    return head + b"".join(entries) + bytes(4)
+
+
+def test_the_transparency_of_a_png_is_kept_and_bounded() -> None:
+    palette = Image.fromarray(PIXELS).quantize(8)
+    content = encoded(palette, "PNG", transparency=3)
+    assert strip(content) == content
+    long = behind_the_head(chunk(b"tRNS", bytes(257)))
+    assert strip(long) == PNG
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_the_orientation_is_read_wherever_a_file_notes_it(order: str) -> None:
+    assert [orientation(content) for content in (PNG, JPEG, b"", b"GIF89a")] == [1, 1, 1, 1]
+    picture, noted = Image.fromarray(PIXELS), Image.Exif()
+    for value in range(1, 9):
+        exif = exif_of(value, order)
+        noted[0x112] = value
+        for content in (
+            behind_the_head(chunk(b"eXIf", exif)),
+            behind_the_start(
+                segment(0xE1, b"http://ns.adobe.com/"), segment(0xE1, b"Exif\0\0" + exif)
+            ),
+            encoded(picture, "JPEG", exif=noted),
+            encoded(picture, "PNG", exif=noted),
+        ):
+            assert orientation(content) == value
+            assert "exif" not in opened(strip(content)).info
+
+
+@pytest.mark.parametrize(
+    "exif",
+    [
+        exif_of(0),
+        exif_of(9),
+        exif_of(6, kind=4),
+        exif_of(6, before=300),
+        exif_of(6)[:20],
+        b"II*\0" + b"\xff" * 8,
+        b"",
+        b"no TIFF at all",
+    ],
+)
+def test_what_is_no_orientation_changes_nothing(exif: bytes) -> None:
+    assert orientation(behind_the_start(segment(0xE1, b"Exif\0\0" + exif))) == 1
+    assert orientation(behind_the_head(chunk(b"eXIf", exif))) == 1
 
 
 def test_a_segment_that_decoders_do_not_know_hides_nothing() -> None:
@@ -104,6 +156,7 @@ def test_it_takes_no_longer_than_the_file_is() -> None:
     started = time.perf_counter()
     for filling in (b"\xff" * 1_000_000, b"\0" * 1_000_000, b"\xff\0" * 500_000):
         assert len(strip(JPEG[:2] + filling)) == 2
+        assert orientation(JPEG[:2] + filling) == 1
     assert len(strip(JPEG[:2] + b"\xff" * 1_000_000 + JPEG[2:])) == len(JPEG)
     assert len(strip(behind_the_head(*[chunk(b"aaAa")] * 80_000))) == len(PNG)
     assert time.perf_counter() - started < 2
@@ -113,3 +166,4 @@ def test_it_takes_no_longer_than_the_file_is() -> None:
 def test_any_damage_is_passed_on(whole: bytes, junk: bytes, place: int) -> None:
     damaged = whole[:place] + junk + whole[place + len(junk) :]
     assert len(strip(damaged)) <= len(damaged)
+    assert 1 <= orientation(damaged) <= 8

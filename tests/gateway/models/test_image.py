@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import struct
 import subprocess
 import sys
 import tracemalloc
 import zlib
 from contextlib import suppress
+from io import BytesIO
 from typing import Any
 
 import msgspec
@@ -15,10 +17,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageOps
 
 from gateway.errors import FieldError, InvalidInput, ModelError
-from gateway.models import image
+from gateway.models import image, image_feature
 from gateway.models.image import Slow
 from gateway.models.manifest import BackendSpec, Feature, Manifest, Output
 from gateway.models.validator import Validator
@@ -66,13 +68,91 @@ def test_other_modes_are_converted_and_other_sizes_resized() -> None:
     np.testing.assert_array_equal(
         read(validator(), encoded(grey))[0], np.repeat(grey[..., None], 3, axis=2)
     )
-    for picture in (Image.fromarray(colour), Image.fromarray(draw((30, 20, 4)))):
-        expected = picture.convert("RGB").resize((WIDTH, HEIGHT), Image.Resampling.BILINEAR)
-        np.testing.assert_array_equal(read(validator(), encoded(picture))[0], np.asarray(expected))
+    picture = Image.fromarray(colour)
+    expected = picture.resize((WIDTH, HEIGHT), Image.Resampling.BILINEAR)
+    np.testing.assert_array_equal(read(validator(), encoded(picture))[0], np.asarray(expected))
     palette = Image.fromarray(colour).quantize(16)
     expected = palette.convert("L").resize((WIDTH, HEIGHT), Image.Resampling.BILINEAR)
     column = read(validator(mode="L", layout="HW"), encoded(palette))
     np.testing.assert_array_equal(column[0], np.asarray(expected))
+
+
+def test_what_is_transparent_shows_white() -> None:
+    clear, half = (0, 0, 0, 0), (0, 100, 200, 128)
+    picture = Image.new("RGBA", (WIDTH, HEIGHT), clear)
+    picture.paste(half, (0, 0, 3, HEIGHT))
+    file = encoded(picture)
+    column = read(validator(), file)[0]
+    assert (column[:, 3:] == 255).all()
+    np.testing.assert_allclose(column[:, :3], np.broadcast_to([127, 177, 227], (5, 3, 3)), atol=1)
+    large = encoded(picture.resize((WIDTH * 8, HEIGHT * 8), Image.Resampling.NEAREST))
+    assert (read(validator(), large)[0][:, 4:] == 255).all()  # no black from beyond the edge
+    grey = validator(mode="L", layout="HW")
+    for other in (picture.convert("LA"), picture.quantize(4)):
+        assert (read(grey, encoded(other))[0][:, 3:] == 255).all()
+    palette = Image.new("P", (WIDTH, HEIGHT), 1)
+    palette.putpalette([9, 9, 9] * 4)
+    assert (read(grey, encoded(palette))[0] == 9).all()
+    assert (read(grey, encoded(palette, transparency=1))[0] == 255).all()
+    assert (read(grey, encoded(Image.new("L", (9, 9), 7), transparency=7))[0] == 255).all()
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_picture_is_seen_upright(orientation: int, kind: str) -> None:
+    """One corner is bright; Pillow's own way of turning says which."""
+    dark = np.zeros((40, 56, 3), np.uint8)
+    dark[:20, :28] = 255
+    exif = Image.Exif()
+    exif[0x112] = orientation
+    held = encoded(Image.fromarray(dark), kind, exif=exif)
+    expected = np.asarray(ImageOps.exif_transpose(Image.open(BytesIO(held))))
+    size = expected.shape[:2]
+    np.testing.assert_allclose(read(validator(size=size), held)[0], expected, atol=2)
+    small = read(validator(size=(HEIGHT, WIDTH)), held)[0] > 127
+    assert small[:2, :3].all() == expected[0, 0].all()
+    assert small[-2:, -3:].all() == expected[-1, -1].all()
+    assert small.mean() == pytest.approx(0.25, abs=0.1)
+
+
+def test_a_large_photo_is_decoded_small_and_looks_the_same() -> None:
+    waves = np.sin(np.linspace(0, 20, 1600)[:, None] + np.linspace(0, 9, 1200)[None])
+    photo = np.repeat(((waves + 1) * 127).astype(np.uint8)[..., None], 3, axis=2)
+    check = validator(size=(40, 30))
+    column = read(check, encoded(photo, "JPEG", quality=95))[0].astype(int)
+    expected = Image.fromarray(photo).resize((30, 40), Image.Resampling.BILINEAR)
+    assert np.abs(column - np.asarray(expected)).max() <= 3
+    seen = []
+    pixels = image._pixels
+
+    def watched(feature: Feature, picture: Any, orientation: int) -> Any:
+        made = pixels(feature, picture, orientation)
+        seen.append(picture.size)
+        return made
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(image, "_pixels", watched)
+        read(check, encoded(photo, "JPEG"), encoded(photo[:200, :150], "JPEG"))
+    assert seen == [(150, 200), (150, 200)]
+
+
+def test_base64_as_browsers_and_mail_write_it() -> None:
+    check, file = validator(), encoded(draw((HEIGHT, WIDTH, 3)))
+    expected = read(check, file)[0]
+    lines = base64.encodebytes(file).decode()
+    assert lines.count("\n") > 1
+    for spelled in (
+        lines,
+        lines.replace("\n", "\r\n "),
+        f"data:image/png;base64,{text(file)}",
+        f"DATA:image/jpeg;name=x.jpg;BASE64,{lines}",
+    ):
+        for reading in (check, check.quick):
+            rows = reading.decode(msgspec.json.encode({"x": spelled}))
+            np.testing.assert_array_equal(rows.columns["x"][0], expected)
+    for spelled in (f"data:image/png,{text(file)}", f"data:;base64,data:;base64,{text(file)}"):
+        with pytest.raises(InvalidInput, match="is not base64"):
+            check.decode(msgspec.json.encode({"x": spelled}))
 
 
 def test_sixteen_bits_become_eight() -> None:
@@ -155,13 +235,18 @@ def _header(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + head + struct.pack(">I", zlib.crc32(head))
 
 
-@pytest.mark.parametrize(("width", "height"), [(5_000, 5_000), (60_000, 60_000), (2**31 - 1, 1)])
+@pytest.mark.parametrize(("width", "height"), [(6_000, 6_000), (60_000, 60_000), (2**31 - 1, 1)])
 def test_a_bomb_is_refused_by_its_head(width: int, height: int) -> None:
     idat = b"IDAT"
     chunk = struct.pack(">I", 0) + idat + struct.pack(">I", zlib.crc32(idat))
     error = refused(validator(), _header(width, height) + chunk)
     assert error["kind"] == "image"
     assert "pixels" in error["detail"]
+
+
+def test_no_limit_can_be_set_that_pillow_does_not_let_through() -> None:
+    assert 2 * (Image.MAX_IMAGE_PIXELS or 0) == image_feature.MOST_PIXELS
+    assert image_feature.MAX_PIXELS >= 6_048 * 4_032  # a phone's 24 megapixels
 
 
 def test_the_limit_is_that_of_the_whole_request() -> None:
@@ -237,9 +322,9 @@ def test_every_picture_is_decoded_once(
     decoded = []
     pixels = image._pixels
 
-    def counted(feature: Feature, picture: Any) -> Any:
+    def counted(feature: Feature, picture: Any, orientation: int) -> Any:
         decoded.append(picture)
-        return pixels(feature, picture)
+        return pixels(feature, picture, orientation)
 
     monkeypatch.setattr(image, "_pixels", counted)
     whole = encoded(draw((40, 40, 3)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,9 @@ import jsonschema
 import pytest
 import yaml
 
-from gateway.errors import ModelError
-from gateway.models.manifest import Feature, Manifest, format_number
+from gateway.errors import InvalidInput, ModelError
+from gateway.models.manifest import BackendSpec, Feature, Manifest, Output, format_number
+from gateway.models.validator import Validator
 from tests.conftest import MIXED
 
 
@@ -54,7 +56,8 @@ def mutated(path: str, value: Any) -> dict[str, Any]:
         ("features.1.name", "instances", "instances"),
         ("features.1.name", 'a"b', "quotes"),
         ("features.1.name", "a\\b", "quotes"),
-        ("features.1.finite", False, "size"),
+        ("features.1.name", "a\ud800", "quotes"),
+        ("features.0.finite", False, "count"),
         ("features.1.colour", "red", "colour"),
         ("outputs", [], "outputs"),
         ("backends", {}, "backends"),
@@ -91,6 +94,31 @@ def test_tensor_schema_and_example() -> None:
     jsonschema.validate([[1, 2], [3]], feature.json_schema)
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate([[1]], feature.json_schema)
+
+
+@pytest.mark.parametrize(
+    ("options", "good", "bad"),
+    [
+        ({"dtype": "int32"}, [[1, -2]], [[1.5, 2], [True, 1], [None, 1]]),
+        ({"dtype": "uint8"}, [[1, 2]], [[0.5, 2]]),
+        ({"dtype": "float16"}, [[1, 1.5]], [[None, 1], ["1", 1]]),
+        ({"dtype": "float64", "finite": False}, [[None, 1.5]], [["1", 1]]),
+        ({"dtype": "bool"}, [[True, False]], [[1, 0]]),
+        ({"dtype": "string"}, [["a", "b"]], [[1, "b"], [None, "b"]]),
+    ],
+)
+def test_the_schema_of_a_tensor_takes_what_the_validator_takes(
+    options: dict[str, Any], good: list[Any], bad: list[Any]
+) -> None:
+    feature = Feature("x", "tensor", shape=(2,), **options)
+    feature.check()
+    manifest = Manifest("m", (feature,), (Output("y"),), {"onnx": BackendSpec({"o": {}})})
+    schema = jsonschema.Draft202012Validator(manifest.json_schema)
+    for values, fits in ((good, True), (bad, False)):
+        for value in values:
+            assert schema.is_valid({"x": value}) is fits
+            with nullcontext() if fits else pytest.raises(InvalidInput):
+                Validator(manifest).convert([{"x": value}])
 
 
 def test_numbers_are_written_as_people_do() -> None:

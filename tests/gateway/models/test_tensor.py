@@ -123,3 +123,26 @@ def test_rows_that_differ_in_shape_are_refused() -> None:
     body = {"instances": [{"x": raw(np.ones(n, np.float32))} for n in (1, 2)]}
     with pytest.raises(InvalidInput, match="shape"):
         validator(shape=(None,)).decode(json.dumps(body).encode())
+
+
+@pytest.mark.parametrize("spell", [np.ndarray.tolist, raw])
+@pytest.mark.parametrize("parsed", [False, True])
+def test_instances_of_different_shapes_are_named_and_sent_apart(spell: Any, parsed: bool) -> None:
+    check = validator(shape=(None,))
+    rows = [{"x": spell(np.ones(n, np.float32))} for n in (2, 2, 3, 1)]
+    body = msgspec.json.encode({"instances": rows})
+    with pytest.raises(InvalidInput) as caught:
+        _ = check.convert(rows, "/instances/{}") if parsed else check.decode(body)
+    (error,) = caught.value.errors
+    assert (error.pointer, error.kind) == ("/instances/2/x", "shape")
+    assert error.detail.startswith("has shape 3, the instance before it 2: send instances")
+    assert "separate requests" in error.detail
+
+
+def test_a_row_that_is_ragged_itself_is_named_as_such() -> None:
+    check = validator(shape=(None, None))
+    rows = [{"x": [[1, 2], [3, 4]]}, {"x": [[1, 2], [3]]}]
+    with pytest.raises(InvalidInput) as caught:
+        check.decode(msgspec.json.encode({"instances": rows}))
+    (error,) = caught.value.errors
+    assert (error.pointer, error.detail) == ("/instances/1/x", "its lists are ragged")

@@ -13,7 +13,13 @@ import pytest
 
 from gateway.backends import Call, MemoryBackend
 from gateway.config import Settings
-from gateway.errors import BackendError, BackendTimeout, BackendUnavailable, GatewayError
+from gateway.errors import (
+    BackendError,
+    BackendTimeout,
+    BackendUnavailable,
+    GatewayError,
+    InputRefused,
+)
 from gateway.models.rows import Outputs, Rows
 from gateway.routing.router import Router, open_router
 from tests.conftest import MIXED, write_model
@@ -53,6 +59,17 @@ async def ask(router: Router, backend: str | None = None, within: float = 5) -> 
 
 
 MIXED_EXAMPLE = {"count": 2, "size": 0.5, "big": False, "name": "a"}
+
+
+async def test_nobody_else_is_asked_about_a_refused_input(routed: Router) -> None:
+    remote, other = memory(routed, "remote"), memory(routed, "other")
+    remote.fail = InputRefused("remote", "index 99 is out of range")
+    for _ in range(8):
+        with pytest.raises(InputRefused, match="index 99"):
+            await ask(routed, "auto")
+    assert other.calls == []
+    remote.fail = None
+    assert await ask(routed) == "remote"  # its breaker has heard nothing of it
 
 
 @pytest.mark.parametrize("kind", [BackendError, BackendUnavailable, BackendTimeout])
