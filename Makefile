@@ -45,7 +45,7 @@ compare: $(VENV)/.compare
 
 # Needs wrk on the PATH; installs each opponent into an environment of its own below .bench/.
 bench: $(VENV)/.bench
-	$(BIN)/python -m loadtests.bench $(BENCH)
+	$(BIN)/python -m loadtests.bench --json bench.json --markdown bench.md $(BENCH)
 
 # Makes the examples' model folders anew: data, trainings, exports, archives, cards.
 build: $(VENV)/.all
@@ -60,7 +60,7 @@ audit:
 	.audit/tool/bin/pip-audit --strict --path "$$(.audit/own/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"
 
 clean:
-	rm -rf $(VENV) .audit .bench build comparison.* experiments pipeline *.egg-info
+	rm -rf $(VENV) .audit .bench build comparison.* bench.json bench.md experiments pipeline *.egg-info
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed: make PYTHON=python3.11 …" if sys.version_info < (3, 11) else 0)'

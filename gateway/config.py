@@ -103,7 +103,8 @@ class Settings(
         str,
         Meta(
             description="TensorFlow Serving's address: http://host:8501 for REST, or "
-            "grpc://host:8500, which pays from about 16 rows a call and needs the extra [grpc]."
+            "grpc://host:8500, which pays from about 16 rows a call and needs the extra [grpc], "
+            "which installs TensorFlow, too."
         ),
     ] = "http://127.0.0.1:8501"
     backend_urls: Annotated[
@@ -216,7 +217,8 @@ class Settings(
         int,
         Meta(
             ge=0,
-            description="Threads of each ONNX Runtime session; 0 takes the cgroup's CPU quota.",
+            description="Threads of each ONNX Runtime session; 0 takes the cgroup's CPU quota, "
+            "of which several workers take equal shares.",
         ),
     ] = 0
     onnx_providers: Annotated[

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import socket
 import sys
 from contextlib import suppress
 
@@ -16,6 +17,7 @@ from gateway.api.state import ROUTER
 from gateway.app import create_app, start
 from gateway.config import Settings
 from gateway.files import raise_limit
+from gateway.lifeline import own_lifeline, say_listening
 from gateway.logs import configure_logging, logger
 
 if sys.platform == "win32":
@@ -39,7 +41,8 @@ async def serve(app: web.Application, settings: Settings) -> None:
 
     SIGTERM comes from what manages the process, a load balancer in front of it perhaps: the
     gateway says that it is not ready, and serves on until those who ask have seen that. SIGINT is a
-    person's Ctrl-C, and skips this.
+    person's Ctrl-C, and skips this; so does a worker whose parent has gone, because its successor
+    wants the port.
     """
     told, hurried = asyncio.Event(), asyncio.Event()
 
@@ -48,12 +51,22 @@ async def serve(app: web.Application, settings: Settings) -> None:
             hurried.set()
         told.set()
 
+    def on_orphaned(line: socket.socket) -> None:
+        loop.remove_reader(line)
+        logger.warning("the parent has gone")
+        on_signal(signal.SIGINT)
+
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, on_signal, number)
+    line = own_lifeline()
+    if line is not None:
+        loop.add_reader(line, on_orphaned, line)
     runner = await start(app, settings.host, settings.port)
     try:
         memory.spare_collector()
+        if line is not None:
+            say_listening(line)
         _say_where(runner, "https" if settings.tls_certificate else "http")
         await told.wait()
         app[DRAIN].begun = True

@@ -1,21 +1,22 @@
 """The metrics as those who count need them, with their labels resolved; and the spans.
 
-What happens for every request or call is a bound method here. What happens seldom looks its series
-up.
+What happens for every request or call is a bound method here, of a tally that is written out when
+somebody looks. What happens seldom looks its series up.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections import Counter as Tally
+from collections import Counter as Occurrences
 from collections.abc import Callable, Iterable, Mapping
 from typing import Literal, NamedTuple
 
-from prometheus_client import Gauge
+from prometheus_client import Counter, Gauge, Histogram
 
 from gateway.errors import FieldError
 from gateway.metrics import WORKER_VARIABLE, Metrics
+from gateway.tallies import Count, Distribution
 from gateway.tracing import open_tracing
 
 #: Why a backend was not asked, see ``gateway_refused_total``.
@@ -45,6 +46,25 @@ class Telemetry(Metrics):
         self.tracing = open_tracing()
         self._models: dict[str, ModelMetrics] = {}
         self._readings: dict[Names, list[Readings]] = {}
+        self._counts: dict[tuple[object, ...], Count] = {}
+        self._distributions: dict[tuple[object, ...], Distribution] = {}
+
+    def adder(self, counter: Counter, *labels: str) -> Callable[[float], None]:
+        """What adds to the series of these labels, which :meth:`refresh` brings up to now."""
+        key = (counter, *labels)
+        count = self._counts.get(key)
+        if count is None:
+            count = self._counts[key] = Count(counter.labels(*labels))
+        return count.add
+
+    def observer(self, histogram: Histogram, *labels: str) -> Callable[[float], None]:
+        """The same of a histogram."""
+        key = (histogram, *labels)
+        distribution = self._distributions.get(key)
+        if distribution is None:
+            distribution = Distribution(histogram.labels(*labels))
+            self._distributions[key] = distribution
+        return distribution.observe
 
     def for_target(self, model: str, version: str, backend: str, lineage: str) -> TargetMetrics:
         """The series of one target; the versions of a model share all but its readiness."""
@@ -63,11 +83,19 @@ class Telemetry(Metrics):
         return super().exposition()
 
     def refresh(self) -> None:
-        """Bring the gauges that are read off up to now."""
+        """Bring what is tallied, and the gauges that are read off, up to now."""
+        self.flush()
         for names, readings in self._readings.items():
             self.queue_rows.labels(*names).set(sum(each.queued_rows() for each in readings))
             worst = max(_BREAKER_STATES[each.breaker_state()] for each in readings)
             self.breaker_state.labels(*names).set(worst)
+
+    def flush(self) -> None:
+        """Write out what is tallied."""
+        for count in self._counts.values():
+            count.flush()
+        for distribution in self._distributions.values():
+            distribution.flush()
 
     async def keep_fresh(self) -> None:
         """As one of several workers, refresh every second until cancelled; else return at once.
@@ -110,9 +138,9 @@ class TargetMetrics:
         self._names = names
         self._version = version
         self._readings: Readings | None = None
-        self._batch_rows = telemetry.batch_rows.labels(*names).observe
-        self._backend_seconds = telemetry.backend_seconds.labels(*names).observe
-        self._queue_seconds = telemetry.queue_seconds.labels(*names).observe
+        self._batch_rows = telemetry.observer(telemetry.batch_rows, *names)
+        self._backend_seconds = telemetry.observer(telemetry.backend_seconds, *names)
+        self._queue_seconds = telemetry.observer(telemetry.queue_seconds, *names)
         self._refused = {
             reason: telemetry.refused.labels(*names[:2], reason).inc for reason in _REFUSALS
         }
@@ -149,18 +177,23 @@ class TargetMetrics:
 class ModelMetrics:
     """What is counted of one model's payloads."""
 
-    __slots__ = ("_model", "_telemetry", "validated")
+    __slots__ = ("_model", "_outside", "_telemetry", "validated")
 
     def __init__(self, telemetry: Telemetry, model: str) -> None:
         self._telemetry = telemetry
         self._model = model
         #: A body was found to fit, within so many seconds.
-        self.validated: Callable[[float], None] = telemetry.validation_seconds.labels(model).observe
+        self.validated = telemetry.observer(telemetry.validation_seconds, model)
+        self._outside: dict[str, Callable[[float], None]] = {}
 
     def outside(self, counts: Mapping[str, int]) -> None:
         """So many values by feature lie outside the training range; see ``Rows.outside``."""
         for feature, count in counts.items():
-            self._telemetry.out_of_range.labels(self._model, feature).inc(count)
+            add = self._outside.get(feature)
+            if add is None:
+                add = self._telemetry.adder(self._telemetry.out_of_range, self._model, feature)
+                self._outside[feature] = add
+            add(count)
 
     def misfits(self, errors: Iterable[FieldError]) -> None:
         """A body was refused; counts what may be drift rather than a client's mistake."""
@@ -168,7 +201,7 @@ class ModelMetrics:
             "range": self._telemetry.out_of_range,
             "category": self._telemetry.unknown_category,
         }
-        for (kind, feature), count in Tally((e.kind, e.field) for e in errors).items():
+        for (kind, feature), count in Occurrences((e.kind, e.field) for e in errors).items():
             if kind in signs:
                 signs[kind].labels(self._model, feature).inc(count)
 

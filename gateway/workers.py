@@ -1,7 +1,8 @@
 """Several gateway processes on one port, and the parent that keeps them alive.
 
 Each worker is a process of its own with its own event loop and ONNX Runtime sessions; the kernel
-shares connections out among them (``SO_REUSEPORT``). The parent serves nothing.
+shares connections out among them (``SO_REUSEPORT``). The parent serves nothing. The first worker
+shows whether a start can succeed; the others follow once it listens.
 """
 
 from __future__ import annotations
@@ -22,8 +23,10 @@ from prometheus_client.multiprocess import mark_process_dead
 
 from gateway.api.guard import open_ring
 from gateway.config import Settings, to_environment
+from gateway.lifeline import Lifeline
 from gateway.logs import configure_logging, logger
 from gateway.metrics import WORKER_VARIABLE
+from gateway.models.cpus import available_cpus
 from gateway.tls import server_context
 
 #: Seconds before a worker that died is replaced, doubled each time up to the last, and how long it
@@ -38,6 +41,9 @@ _POLL_S = 0.1
 class _Worker:
     number: int
     process: subprocess.Popen[bytes] | None = None
+    line: Lifeline | None = None
+    #: Whether it has ever listened.
+    listened: bool = False
     started: float = 0.0
     pause_s: float = _FIRST_PAUSE_S
     #: When to start it again, while it is not running.
@@ -48,7 +54,8 @@ def supervise(settings: Settings) -> None:
     """Serve with ``settings.workers`` processes until SIGINT or SIGTERM, which they get, too.
 
     Raises OSError where an address cannot be listened on, :class:`ConfigError` where the
-    certificate or the API keys cannot be used.
+    certificate or the API keys cannot be used, SystemExit where the first worker, which has said
+    why, could not start.
     """
     configure_logging(settings.log_level)
     server_context(settings)
@@ -62,29 +69,42 @@ def supervise(settings: Settings) -> None:
         _management_port(settings),
         tempfile.TemporaryDirectory(prefix="gateway-") as folder,
     ):
-        environment = {
-            **os.environ,
-            **to_environment(msgspec.structs.replace(settings, port=port, workers=1)),
-            WORKER_VARIABLE: folder,
-        }
+        environment = {**os.environ, **worker_environment(settings, port), WORKER_VARIABLE: folder}
         try:
             while not received:
-                for worker in workers:
-                    _look_after(worker, environment)
+                proven = any(worker.listened for worker in workers)
+                for worker in workers if proven else workers[:1]:
+                    _look_after(worker, environment, proven)
                 time.sleep(_POLL_S)
         finally:
             processes = [worker.process for worker in workers if worker.process is not None]
             _stop(processes, received, settings.drain_grace_s + settings.shutdown_s + _STOP_S)
 
 
-def _look_after(worker: _Worker, environment: dict[str, str]) -> None:
-    """Start the worker if it is due; notice if it has died."""
+def worker_environment(settings: Settings, port: int) -> dict[str, str]:
+    """The environment variables of each worker: they share the cores out among them."""
+    threads = settings.onnx_threads or max(1, available_cpus() // settings.workers)
+    return to_environment(
+        msgspec.structs.replace(settings, port=port, workers=1, onnx_threads=threads)
+    )
+
+
+def _look_after(worker: _Worker, environment: dict[str, str], proven: bool) -> None:
+    """Start the worker if it is due; notice if it listens, and if it has died.
+
+    Without ``proven``, that a worker has ever listened, one that fails raises SystemExit.
+    """
     now = time.monotonic()
     if worker.process is not None:
         status = worker.process.poll()
+        if worker.line is not None and worker.line.says_listening():
+            worker.listened = proven = True
         if status is None:
             return
-        mark_process_dead(worker.process.pid, environment[WORKER_VARIABLE])  # type: ignore[no-untyped-call]
+        _bury(worker, environment[WORKER_VARIABLE])
+        if status and not proven:
+            logger.error("worker %d ended with %d before it listened", worker.number, status)
+            sys.exit(1)
         if now - worker.started > _HEALTHY_S:
             worker.pause_s = _FIRST_PAUSE_S
         logger.error(
@@ -93,15 +113,31 @@ def _look_after(worker: _Worker, environment: dict[str, str]) -> None:
             status,
             worker.pause_s,
         )
-        worker.process = None
         worker.due = now + worker.pause_s
         worker.pause_s = min(worker.pause_s * 2, _LAST_PAUSE_S)
     if now >= worker.due:
-        worker.process = subprocess.Popen(
-            [sys.executable, "-m", "gateway", "serve"], env=environment
-        )
+        _start(worker, environment)
         worker.started = now
-        logger.info("worker %d has pid %d", worker.number, worker.process.pid)
+
+
+def _start(worker: _Worker, environment: dict[str, str]) -> None:
+    worker.line = Lifeline()
+    worker.process = subprocess.Popen(
+        [sys.executable, "-m", "gateway", "serve"],
+        env={**environment, **worker.line.variables},
+        pass_fds=worker.line.inherited,
+    )
+    worker.line.started()
+    logger.info("worker %d has pid %d", worker.number, worker.process.pid)
+
+
+def _bury(worker: _Worker, folder: str) -> None:
+    """Forget the worker's process, which has ended, and what its metrics say of the present."""
+    if worker.process is not None:
+        mark_process_dead(worker.process.pid, folder)  # type: ignore[no-untyped-call]
+    if worker.line is not None:
+        worker.line.close()
+    worker.process = worker.line = None
 
 
 def _stop(processes: list[subprocess.Popen[bytes]], received: list[int], within_s: float) -> None:

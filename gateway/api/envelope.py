@@ -128,7 +128,7 @@ class Envelope:
         self._telemetry = router.telemetry
         self._settings = router.settings
         self._metrics: dict[
-            tuple[str, int, Target | None], tuple[Callable[[], None], Callable[[float], None]]
+            tuple[str, int, Target | None], tuple[Callable[[float], None], Callable[[float], None]]
         ] = {}
         router.on_change(self._metrics.clear)  # versions that are gone
 
@@ -164,7 +164,7 @@ class Envelope:
         if metrics is None:
             metrics = self._make_metrics(*key)
         count, measure = metrics
-        count()
+        count(1)
         measure(seconds)
         if visit.span is not None:
             visit.span.finish(status, **visit.about, batch_rows=visit.batch_rows)
@@ -174,13 +174,14 @@ class Envelope:
 
     def _make_metrics(
         self, door: str, status: int, target: Target | None
-    ) -> tuple[Callable[[], None], Callable[[float], None]]:
+    ) -> tuple[Callable[[float], None], Callable[[float], None]]:
         model, backend, lineage = "", "", ""
         if target is not None:
             model, backend, lineage = target.model.name, target.backend, target.lineage
         labels = (door, str(status), model, backend, lineage)
-        count = self._telemetry.requests.labels(*labels).inc
-        measure = self._telemetry.request_seconds.labels(door, backend).observe
+        telemetry = self._telemetry
+        count = telemetry.adder(telemetry.requests, *labels)
+        measure = telemetry.observer(telemetry.request_seconds, door, backend)
         if len(self._metrics) >= _MAX_CACHED_METRICS:
             self._metrics.clear()
         self._metrics[door, status, target] = count, measure

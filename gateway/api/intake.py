@@ -11,7 +11,7 @@ from gateway.api.envelope import Visit
 from gateway.api.media import JSON, read_rows
 from gateway.backends.base import Call, Target
 from gateway.errors import BackendTimeout, InvalidInput, InvalidRequest, shorten
-from gateway.models.graph import available_cpus
+from gateway.models.cpus import available_cpus
 from gateway.models.image import Slow
 from gateway.models.rows import Rows
 from gateway.models.validator import Validator

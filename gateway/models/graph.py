@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ import numpy as np
 import onnxruntime as ort
 
 from gateway.errors import ModelError
+from gateway.models.cpus import available_cpus
 from gateway.models.rows import Array, Inputs, Outputs, Rows, concat_outputs
 from gateway.models.session import CPU, open_session
 
@@ -165,20 +164,3 @@ def _whole(value: object, dtype: np.dtype[Any], rank: int) -> Array:
     """One row's value as the whole of an input: of its dtype, with its rank at least."""
     array: Array = np.asarray(value, dtype)
     return array.reshape((1,) * (rank - array.ndim) + array.shape)
-
-
-def available_cpus() -> int:
-    """CPUs this process may use: the affinity mask, and the cgroup's quota where there is one."""
-    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    try:  # cgroup v2: "max 100000" or "<quota µs> <period µs>"
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-    except (OSError, ValueError):
-        try:  # cgroup v1
-            base = Path("/sys/fs/cgroup/cpu")
-            quota = (base / "cpu.cfs_quota_us").read_text().strip()
-            period = (base / "cpu.cfs_period_us").read_text().strip()
-        except OSError:
-            return count or 1
-    if quota in ("max", "-1"):
-        return count or 1
-    return max(1, min(count or 1, math.ceil(int(quota) / int(period))))

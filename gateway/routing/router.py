@@ -77,6 +77,7 @@ class Router:
         await self.shadowing.close()
         await self.versions.close()
         await asyncio.gather(*(backend.close() for backend in self.backends.values()))
+        self.telemetry.flush()
 
     def on_change(self, listener: Callable[[], None]) -> None:
         """Have ``listener`` called whenever selections no longer hold."""

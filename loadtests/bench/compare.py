@@ -13,9 +13,10 @@ Combine = Callable[[Iterable[float], Iterable[float]], list[float]]
 REQUESTS: Measure = lambda entry: entry.requests_per_s  # noqa: E731
 ROWS: Measure = lambda entry: entry.rows_per_s  # noqa: E731
 P50: Measure = lambda entry: entry.p50_ms  # noqa: E731
+CPU: Measure = lambda entry: entry.cpu_ms  # noqa: E731
 
 #: Units of the measures, for the tables.
-UNITS = {REQUESTS: "requests/s", ROWS: "rows/s", P50: "ms p50"}
+UNITS = {REQUESTS: "requests/s", ROWS: "rows/s", P50: "ms p50", CPU: "ms CPU"}
 
 
 def best(entries: Sequence[Entry]) -> Entry | None:
@@ -28,7 +29,7 @@ def compare(
     scenario: str,
     ours: Entry | None,
     theirs: Entry | None,
-    target: Target,
+    target: Target | None,
     measure: Measure = REQUESTS,
     combine: Combine = ratios,
     remark: str = "",

@@ -60,6 +60,11 @@ class Entry(msgspec.Struct, kw_only=True):
         return [sample.p99_ms for sample in self.samples]
 
     @property
+    def cpu_ms(self) -> list[float]:
+        """By round, where it was measured."""
+        return [sample.cpu_ms for sample in self.samples if sample.cpu_ms is not None]
+
+    @property
     def errors(self) -> int:
         """Over all rounds."""
         return sum(sample.errors for sample in self.samples)
@@ -78,12 +83,12 @@ class Finding(msgspec.Struct, kw_only=True):
 
     ``figure`` is what the target is about: ours ÷ theirs, ours − theirs or ours alone. It and
     ``met`` are None where something needed was not measured; ``remark`` then says so. ``errors``
-    are our own: nothing is met with any.
+    are our own: nothing is met with any. Without a ``target`` it is told for information.
     """
 
     scenario: str
     what: str
-    target: Target
+    target: Target | None
     figure: Series | None
     unit: str = ""
     ours: Series | None = None
@@ -94,7 +99,7 @@ class Finding(msgspec.Struct, kw_only=True):
     met: bool | None = None
 
     def __post_init__(self) -> None:
-        if self.figure is not None:
+        if self.figure is not None and self.target is not None:
             self.met = self.errors == 0 and self.target.met(self.figure.median)
 
 

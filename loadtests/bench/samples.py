@@ -9,7 +9,10 @@ import msgspec
 
 
 class Sample(msgspec.Struct, frozen=True, kw_only=True):
-    """One run of the load generator. ``rows`` is the number in each body."""
+    """One run of the load generator. ``rows`` is the number in each body.
+
+    ``cpu_ms`` is the processor time a request took on the caller's side, where that is measured.
+    """
 
     seconds: float
     requests: int
@@ -18,6 +21,7 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     p99_ms: float
     max_ms: float
     rows: int = 1
+    cpu_ms: float | None = None
 
     @property
     def good(self) -> int:

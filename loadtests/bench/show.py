@@ -49,13 +49,14 @@ def _finding(finding: Finding) -> list[str]:
         theirs += f" ({finding.opponent})"
     figure = "—"
     if finding.figure is not None:
-        figure = f"{_series(finding.figure, spread=True)} {finding.target.unit}"
+        unit = "×" if finding.target is None else finding.target.unit
+        figure = f"{_series(finding.figure, spread=True)} {unit}"
     return [
         " — ".join(filter(None, [finding.what, finding.remark])),
         f"{_series(finding.ours)} {finding.unit}" if finding.ours is not None else "—",
         theirs if finding.theirs is not None else "—",
         figure,
-        str(finding.target),
+        "—" if finding.target is None else str(finding.target),
         _MET[finding.met] + (f", {finding.errors} errors" if finding.errors else ""),
     ]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from gateway.models.graph import available_cpus
+from gateway.models.cpus import available_cpus
 from loadtests.bench.machine import processor
 from loadtests.compare.results import Machine
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from gateway.models.graph import available_cpus
+from gateway.models.cpus import available_cpus
 
 
 def describe(packages: Iterable[str]) -> dict[str, str]:

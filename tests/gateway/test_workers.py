@@ -16,6 +16,8 @@ import requests
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.config import Settings, load, to_environment
+from gateway.models.cpus import available_cpus
+from gateway.workers import worker_environment
 from tests.processes import Gateway
 
 PAYLOAD = {"count": 2, "size": 0.5, "big": True, "name": "b"}
@@ -54,17 +56,50 @@ def test_workers_share_the_port_and_add_up(mixed_repository: Path) -> None:
         parent = psutil.Process(gateway.process.pid)
         eventually(lambda: len(serving(parent)) == 2)
         assert all(predict(gateway.url) == 200 for _ in range(60))
-        assert answered(gateway.url) == 60
+        eventually(lambda: answered(gateway.url) == 60)
 
         first, second = serving(parent)
         first.kill()
         eventually(lambda: len({*serving(parent)} - {first, second}) == 1)
         assert all(predict(gateway.url) == 200 for _ in range(60))
-        assert answered(gateway.url) == 120
+        eventually(lambda: answered(gateway.url) == 120)
 
         family = parent.children(recursive=True)
         assert gateway.stop(signal.SIGTERM) == 0
         assert not [child for child in family if child.is_running()]
+
+
+def test_workers_share_the_cores_and_go_with_their_parent(mixed_repository: Path) -> None:
+    with Gateway(mixed_repository, "--workers", "2", GATEWAY_DRAIN_GRACE_S="30") as gateway:
+        parent = psutil.Process(gateway.process.pid)
+        eventually(lambda: len(serving(parent)) == 2)
+        workers = serving(parent)
+        threads = {worker.environ()["GATEWAY_ONNX_THREADS"] for worker in workers}
+        assert threads == {str(max(1, available_cpus() // 2))}
+
+        gateway.process.kill()
+        _, alive = psutil.wait_procs(workers, timeout=15)
+        assert not alive
+
+
+def test_threads_that_are_set_are_each_workers() -> None:
+    settings = Settings(workers=2, onnx_threads=5)
+    assert worker_environment(settings, 80)["GATEWAY_ONNX_THREADS"] == "5"
+
+
+def test_a_start_that_cannot_succeed_is_tried_once(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "gateway", "serve", str(tmp_path), "--port", "0"]
+    told = subprocess.run(
+        [*command, "--workers", "2"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ,
+        timeout=60,
+    )
+    assert told.returncode == 1
+    assert told.stderr.count("error: ") == 1
+    assert f"{tmp_path}: there is no model" in told.stderr
 
 
 def serving(parent: psutil.Process) -> list[psutil.Process]:
@@ -103,7 +138,7 @@ def test_workers_share_the_management_port(mixed_repository: Path, free_port: in
         parent = psutil.Process(gateway.process.pid)
         eventually(lambda: len(serving(parent)) == 2)
         assert all(predict(gateway.url) == 200 for _ in range(20))
-        assert answered(f"http://127.0.0.1:{free_port}") == 20
+        eventually(lambda: answered(f"http://127.0.0.1:{free_port}") == 20)
         assert requests.get(gateway.url + "/metrics", timeout=5).status_code == 404
 
 

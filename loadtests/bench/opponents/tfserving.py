@@ -21,9 +21,9 @@ from serving.layout import PREPROCESS, TENSOR, TENSORFLOW
 
 
 def server(place: Place) -> TFServing:
-    """The server on a free port."""
+    """The server on free ports."""
     engine: Engine = "binary" if choose_engine() == "binary" else "stand-in"
-    return TFServing(place.run_dir / "tfserving", place.repository, 0, engine)
+    return TFServing(place.run_dir / "tfserving", place.repository, 0, engine, grpc_port=0)
 
 
 def endpoint(tfserving: TFServing, place: Place) -> Endpoint:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from loadtests.bench.bench import Bench
 from loadtests.bench.report import Finding
-from loadtests.bench.scenarios import compute, memory, proxied, single, sizes
+from loadtests.bench.scenarios import compute, memory, protocols, proxied, single, sizes
 
 Scenario = Callable[[Bench], Awaitable[list[Finding]]]
 
@@ -17,6 +17,7 @@ SCENARIOS: Mapping[str, Scenario] = {
     "sizes": sizes.curve,
     "torchserve": proxied.torchserve,
     "tfserving": proxied.tfserving,
+    "grpc": protocols.protocols,
     "compute": compute.compute,
     "memory": memory.memory,
 }

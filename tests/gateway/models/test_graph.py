@@ -9,7 +9,7 @@ import pytest
 
 from gateway.errors import ModelError
 from gateway.models.derive import derive_manifest
-from gateway.models.graph import Graph, available_cpus
+from gateway.models.graph import Graph
 from gateway.models.rows import Rows
 from gateway.models.validator import Validator
 from tests.conftest import linear_graph, mixed_graph
@@ -62,7 +62,3 @@ def test_a_file_that_is_no_graph(tmp_path: Path) -> None:
     (tmp_path / "g.onnx").write_bytes(b"not a graph")
     with pytest.raises(ModelError, match=r"g\.onnx"):
         Graph(tmp_path / "g.onnx")
-
-
-def test_cpus_are_what_this_process_may_use() -> None:
-    assert 1 <= available_cpus() <= 4096
