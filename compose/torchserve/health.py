@@ -1,4 +1,4 @@
-"""The container's health check: exit status 0 while each model has a worker that is ready.
+"""The container's health check: exit status 0 while each archive has a worker that is ready.
 
 ``/ping`` would not do: it says Healthy before the workers are ready and while they fail to load.
 """
@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import json
 import sys
+import tempfile
 from http.client import HTTPConnection, HTTPException
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 _TIMEOUT_S = 4
+#: Where start.py puts the archives to be served.
+_STORE = Path(tempfile.gettempdir(), "torchserve", "store")
 
 
 def get(path: str) -> Any:
@@ -29,9 +33,11 @@ def get(path: str) -> Any:
 
 
 def unready() -> list[str]:
-    """Names of the models without a ready worker; ``no model`` where there is none."""
+    """Names of the models without a ready worker; ``no model`` while no archive is loaded."""
     names = [entry["modelName"] for entry in get("/models?limit=1000")["models"]]
-    return [name for name in names if not _has_ready_worker(name)] if names else ["no model"]
+    if names:
+        return [name for name in names if not _has_ready_worker(name)]
+    return ["no model"] if any(_STORE.glob("*.mar")) else []
 
 
 def _has_ready_worker(name: str) -> bool:

@@ -33,11 +33,14 @@ class ContainerTorchServe(TorchServe):
 
 def main() -> None:
     """Write TorchServe's files below the temporary folder and become Java."""
-    server = ContainerTorchServe(Path(tempfile.gettempdir()), Path(os.environ["MODELS"]))
+    repository = Path(os.environ["MODELS"])
+    server = ContainerTorchServe(Path(tempfile.gettempdir()), repository, required=False)
     try:
         command = asyncio.run(server.prepare())
     except LaunchError as error:
         sys.exit(f"error: {error}")
+    if not server.serves:
+        print(f"no archive (*.mar) in {repository}: TorchServe has nothing to serve", flush=True)
     if command.folder is not None:
         os.chdir(command.folder)
     arguments = list(command.arguments)

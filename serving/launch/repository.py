@@ -25,8 +25,11 @@ class Archive:
     version: str
 
 
-def archives(repository: Path) -> list[Archive]:
-    """The archives in the newest version of each model; :class:`LaunchError` if there are none."""
+def archives(repository: Path, *, required: bool = True) -> list[Archive]:
+    """The archives in the newest version of each model.
+
+    Raises :class:`LaunchError` if there are none, unless they are not ``required``.
+    """
     models = _scan(repository)
     found: dict[str, Archive] = {}
     for name in models.models:
@@ -37,16 +40,16 @@ def archives(repository: Path) -> list[Archive]:
                     f"{path} and {found[archive.name].path} both hold a model named {archive.name}"
                 )
             found[archive.name] = archive
-    if not found:
+    if required and not found:
         raise LaunchError(f"no TorchServe archive (*.mar) in {repository}; {_BUILD}")
     return list(found.values())
 
 
-def saved_models(repository: Path) -> dict[str, dict[str, Path]]:
+def saved_models(repository: Path, *, required: bool = True) -> dict[str, dict[str, Path]]:
     """Per name a model has on TensorFlow Serving: version → SavedModel folder.
 
     The names are those of the manifest's ``tfserving`` backend. Raises :class:`LaunchError` if
-    there are none.
+    there are none, unless they are not ``required``.
     """
     found: dict[str, dict[str, Path]] = {}
     for versions in _scan(repository).models.values():
@@ -58,7 +61,7 @@ def saved_models(repository: Path) -> dict[str, dict[str, Path]]:
         manifest = next(iter(versions.values())).manifest
         if exported:
             found.update(dict.fromkeys(_served_names(manifest), exported))
-    if not found:
+    if required and not found:
         raise LaunchError(f"no SavedModel (<version>/{SAVED_MODEL}) in {repository}; {_BUILD}")
     return found
 

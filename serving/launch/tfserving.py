@@ -23,7 +23,8 @@ Engine = Literal["binary", "container", "stand-in"]
 
 IMAGE = "tensorflow/serving"
 _BINARY = "tensorflow_model_server"
-_CONFIG = "models.config"
+#: Name of the file that lists the models.
+CONFIG = "models.config"
 #: Where the models lie inside the container.
 _MOUNT = "/models"
 _DOCKER_TIMEOUT_S = 20
@@ -82,7 +83,7 @@ class TFServing(Server):
         base = (self.run_dir / "tf").resolve()
         # Links do not reach out of a container, so it gets copies.
         lay_out(saved_models(self._repository), base, copy=self._engine == "container")
-        self._models = sorted(entry.name for entry in base.iterdir() if entry.is_dir())
+        self._models = model_folders(base)
         if self._engine == "binary":
             return self._binary(base)
         if self._engine == "container":
@@ -91,20 +92,20 @@ class TFServing(Server):
 
     def _binary(self, base: Path) -> Command:
         self.detail = _BINARY
-        self._write_config(base, str(base))
+        write_config(base, str(base))
         arguments = [f"--rest_api_port={self._port}", f"--port={self._grpc_port}"]
-        return Command([_BINARY, *arguments, f"--model_config_file={base / _CONFIG}"])
+        return Command([_BINARY, *arguments, f"--model_config_file={base / CONFIG}"])
 
     def _docker(self, base: Path) -> Command:
         self.detail = f"container {self._image}"
-        self._write_config(base, _MOUNT)
+        write_config(base, _MOUNT)
         options = [
             f"--name={self._container}",
             f"--publish=127.0.0.1:{self._port}:8501",
             f"--publish=127.0.0.1:{self._grpc_port}:8500",
             f"--volume={base}:{_MOUNT}:ro",
         ]
-        server = [self._image, f"--model_config_file={_MOUNT}/{_CONFIG}"]
+        server = [self._image, f"--model_config_file={_MOUNT}/{CONFIG}"]
         return Command(["docker", "run", "--rm", "--pull=never", *options, *server])
 
     def _stand_in(self, base: Path) -> Command:
@@ -120,16 +121,6 @@ class TFServing(Server):
         arguments = [f"--rest_api_port={self._port}", f"--port={self._grpc_port}"]
         command = [sys.executable, "-m", "serving.standin", *arguments, *models]
         return Command(command, python_path())
-
-    def _write_config(self, base: Path, seen_as: str) -> None:
-        """``model_server_config.proto`` as text; ``seen_as`` is ``base`` in the server's eyes."""
-        entries = "".join(
-            f'  config {{ name: "{name}" base_path: "{seen_as}/{name}"'
-            ' model_platform: "tensorflow" }\n'
-            for name in self._models
-        )
-        text = f"model_config_list {{\n{entries}}}\n"
-        (base / _CONFIG).write_text(text, encoding="utf-8")
 
     async def probe(self) -> bool:
         for name in self._models:
@@ -198,3 +189,25 @@ def lay_out(models: Mapping[str, Mapping[str, Path]], base: Path, *, copy: bool)
                 shutil.copytree(saved_model, folder / version)
             else:
                 (folder / version).symlink_to(saved_model, target_is_directory=True)
+
+
+def model_folders(base: Path) -> list[str]:
+    """The models laid out below ``base``."""
+    return sorted(entry.name for entry in base.iterdir() if entry.is_dir())
+
+
+def write_config(base: Path, seen_as: str, policy: str = "") -> None:
+    """List the models of ``base`` in its ``models.config``, ``model_server_config.proto`` as text.
+
+    ``seen_as`` is ``base`` in the server's eyes, ``policy`` a ``model_version_policy`` for each;
+    without one the server takes the newest version.
+    """
+    entries = "".join(
+        f'  config {{ name: "{name}" base_path: "{seen_as}/{name}"'
+        f' model_platform: "tensorflow"{policy and " " + policy} }}\n'
+        for name in model_folders(base)
+    )
+    # At once: a running server may be reading it.
+    written = base / f".{CONFIG}"
+    written.write_text(f"model_config_list {{\n{entries}}}\n", encoding="utf-8")
+    written.replace(base / CONFIG)

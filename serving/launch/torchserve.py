@@ -62,7 +62,8 @@ class TorchServe(Server):
     """TorchServe with the archives of the newest version of every model in ``repository``.
 
     ``config`` is the configuration file whose addresses are overridden, by default the
-    ``config.properties`` of the current folder or else of the source tree.
+    ``config.properties`` of the current folder or else of the source tree. A repository without
+    archives is an error, unless none is ``required``: then TorchServe runs and serves nothing.
     """
 
     name = "torchserve"
@@ -73,11 +74,13 @@ class TorchServe(Server):
         repository: Path,
         ports: TorchServePorts = TorchServePorts(),
         config: Path | None = None,
+        required: bool = True,
     ) -> None:
         super().__init__(run_dir)
         self._repository = repository.resolve()
         self._ports = ports.resolved()
         self._config = config
+        self._required = required
         self._archives: list[Archive] = []
         self._short_temp: Path | None = None
         self.detail = "TorchServe"
@@ -90,6 +93,11 @@ class TorchServe(Server):
     def management_url(self) -> str:
         """The management interface, where models are loaded and their state is told."""
         return f"http://127.0.0.1:{self._ports.management}"
+
+    @property
+    def serves(self) -> list[str]:
+        """The names of the models it was given by :meth:`prepare`."""
+        return [archive.name for archive in self._archives]
 
     @property
     def metrics_url(self) -> str:
@@ -109,7 +117,7 @@ class TorchServe(Server):
     async def prepare(self) -> Command:
         java = await asyncio.to_thread(find_java)
         home = find_torchserve()
-        self._archives = archives(self._repository)
+        self._archives = archives(self._repository, required=self._required)
         folder = self.run_dir / self.name
         store, logs = folder / "store", folder / "logs"
         shutil.rmtree(store, ignore_errors=True)

@@ -77,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             "TensorFlow Serving stand-in (TensorFlow %s, not TensorFlow Serving): %s, models: %s",
             tf.__version__,
             apis,
-            ", ".join(models),
+            ", ".join(models) or "none",
         )
         web.run_app(app, sock=listener, print=None, access_log=None, shutdown_timeout=5)
 
@@ -105,6 +105,9 @@ def _parser() -> argparse.ArgumentParser:
     same.add_argument("--rest_api_port", type=int, default=8501, help="port; 0 takes a free one")
     same.add_argument("--model_name", default="default", help="name of --model_base_path")
     same.add_argument("--model_base_path", type=Path, help="folder of numbered version folders")
+    same.add_argument(
+        "--model_config_file", type=Path, help="list of models, read once: names and base paths"
+    )
     same.add_argument(
         "--file_system_poll_wait_seconds", type=float, default=1, help="0 looks only at the start"
     )
@@ -146,12 +149,28 @@ def _models(parser: argparse.ArgumentParser, options: argparse.Namespace) -> dic
         if not name or not equals or not path:
             parser.error(f"--model {entry}: expected NAME=PATH")
         models[name] = Path(path)
-    if not models:
+    if options.model_config_file is not None:
+        models |= _listed(parser, options.model_config_file)
+    elif not models:
         parser.error("no model: give --model_base_path, or --model NAME=PATH")
     for name, path in models.items():
         if not path.is_dir():
             parser.error(f"model {name}: {path} is not a folder")
     return models
+
+
+def _listed(parser: argparse.ArgumentParser, path: Path) -> dict[str, Path]:
+    """The models of a ``model_config_list``; an empty one is all right, as for the original."""
+    try:
+        from google.protobuf import text_format
+        from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
+    except ImportError as error:
+        parser.error(f"--model_config_file needs {error.name}: pip install '.[tfserving]'")
+    try:
+        config = text_format.Parse(path.read_text(encoding="utf-8"), ModelServerConfig())
+    except (OSError, text_format.ParseError) as error:
+        parser.error(f"--model_config_file {path}: {error}")
+    return {one.name: Path(one.base_path) for one in config.model_config_list.config}
 
 
 def _labels(

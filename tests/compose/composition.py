@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import docker
@@ -86,6 +87,12 @@ def wait_for(what: Callable[[], bool], within: float, said: Callable[[], str] = 
     while not what():
         assert time.monotonic() < deadline, f"not within {within} s {said()}"
         time.sleep(0.5)
+
+
+def readable(folder: Path) -> None:
+    """Let the containers' user, who is not ours, read everything in the folder."""
+    for path in [folder, *folder.rglob("*")]:
+        path.chmod(0o755 if path.is_dir() else 0o644)
 
 
 def health(container: Any) -> str:

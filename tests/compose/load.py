@@ -9,6 +9,8 @@ from typing import Any, Self
 
 import requests
 
+from tests.compose.composition import wait_for
+
 
 class Load:
     """``clients`` threads that ask one backend one after another; a context manager."""
@@ -39,6 +41,11 @@ class Load:
         self._end.set()
         for thread in self._threads:
             thread.join()
+
+    def go_on(self, count: int, within: float = 30) -> None:
+        """Return after so many further requests, however they ended."""
+        wanted = self.outcomes.total() + count
+        wait_for(lambda: self.outcomes.total() >= wanted, within)
 
     def _ask(self) -> None:
         with requests.Session() as session:

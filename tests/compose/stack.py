@@ -38,6 +38,7 @@ class Stack:
             "PORT": str(self.port),
             "IMAGE_TAG": TAG,
             "FRONT_IMAGE": FRONT,
+            "STACK": self.name,
             "UPDATE_MONITOR": "2s",
         }
         run(
@@ -62,6 +63,16 @@ class Stack:
         tasks = self.service.tasks(filters={"desired-state": "running"})
         return sum(task["Status"]["State"] == "running" for task in tasks)
 
+    def replicas(self) -> list[Any]:
+        """The containers of the gateway that run."""
+        mine = {"label": f"com.docker.swarm.service.name={self.name}_gateway"}
+        return list(docker.from_env().containers.list(filters=mine, ignore_removed=True))
+
+    def each_has_answered(self) -> bool:
+        """Whether the front has given each replica a request, this one perhaps."""
+        self.version()
+        return all(_answered(replica) for replica in self.replicas())
+
     def version(self) -> str | None:
         """The version of the model that answers a client of the front; None where none does."""
         try:
@@ -76,7 +87,16 @@ class Stack:
         mine = {"label": f"com.docker.stack.namespace={self.name}"}
         engine = docker.from_env()
         wait_for(lambda: not engine.networks.list(filters=mine), 60)
-        wait_for(lambda: not engine.containers.list(all=True, filters=mine), 60)
+        # A container may go while the list is made.
+        containers = engine.containers
+        wait_for(lambda: not containers.list(all=True, filters=mine, ignore_removed=True), 60)
+
+
+def _answered(replica: Any) -> bool:
+    """Whether a client has asked the replica for a model, as its own metrics tell."""
+    script = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:9000/metrics').read())"
+    status, output = replica.exec_run(["python", "-c", script])
+    return status == 0 and b'door="/v1/models/{' in output
 
 
 @contextmanager

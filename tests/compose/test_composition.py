@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import docker
@@ -12,9 +13,10 @@ import pytest
 import requests
 
 from serving.launch.ports import free_port
-from tests.compose.composition import Composition, health, kill, wait_for
+from tests.compose.composition import Composition, health, kill, readable, wait_for
 from tests.compose.load import Load
 from tests.conftest import ROOT, TALK
+from tests.gateway.api.test_guard import AS_USER, PAYLOAD, write_keys
 from tests.test_quickstart import block
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(1800)]
@@ -141,3 +143,35 @@ def test_a_changed_source_is_followed_in_development(composition: Composition) -
     finally:
         copied.run("down", "--volumes", "--timeout", "10")
     assert copied.leftovers() == []
+
+
+def test_a_repository_of_onnx_alone_comes_up(
+    composition: Composition, tmp_path: Path, mixed_repository: Path
+) -> None:
+    """Settings, keys and models of one's own; the servers have nothing to serve, and say so."""
+    files = tmp_path / "files"
+    files.mkdir()
+    write_keys(files / "keys.yaml")
+    (files / "own.env").write_text("GATEWAY_API_KEYS_FILE=keys.yaml\nGATEWAY_MAX_INSTANCES=1\n")
+    readable(tmp_path)
+    own = {
+        "MODELS": str(mixed_repository),
+        "GATEWAY_FILES": str(files),
+        "GATEWAY_ENV": str(files / "own.env"),
+        "PORT": str(free_port()),
+    }
+    small = Composition(f"{composition.project}-own", variables=own)
+    try:
+        small.run("up", "--detach", "--wait", "--no-build", within=180)
+        said = {name: small.container(name).logs().decode() for name in ("layout", "torchserve")}
+        assert "no SavedModel" in said["layout"]
+        assert "no archive (*.mar)" in said["torchserve"]
+        assert small.predict(PAYLOAD).status_code == 401
+        url = f"{small.url}/v1/predict"
+        answer = requests.post(url, json=PAYLOAD, headers=AS_USER, timeout=10)
+        assert answer.status_code == 200, answer.text
+        two = {"instances": [PAYLOAD, PAYLOAD]}
+        assert requests.post(url, json=two, headers=AS_USER, timeout=10).status_code == 422
+    finally:
+        small.run("down", "--volumes", "--timeout", "5")
+    assert small.leftovers() == []

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import re
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from google.protobuf import text_format
+from google.protobuf import (
+    descriptor_pb2,
+    descriptor_pool,
+    message_factory,
+    text_format,
+    wrappers_pb2,
+)
 
-from serving.launch.repository import saved_models
+from gateway.config import describe
+from gateway.models.validator import MAX_INSTANCES
 from tests.compose.composition import Composition
-from tests.conftest import REPOSITORY, ROOT
+from tests.conftest import ROOT
 
 COMPOSE = ROOT / "compose"
 PROFILES = ("", "monitoring", "loadtest", "gpu", "*")
@@ -81,23 +89,103 @@ def test_every_variable_is_documented_with_its_default() -> None:
         (name, default)
         for path in (ROOT / "compose.yaml", *COMPOSE.glob("*.yaml"))
         # `docker stack deploy` reads no .env.
-        if path.name != "stack.yaml"
+        if path.name not in ("stack.yaml", "stack-settings.yaml")
         for name, default in re.findall(r"\$\{([A-Z_]+)(?::-([^}]*))?\}", path.read_text())
     }
     # Development logs more.
     used -= {("GATEWAY_LOG_LEVEL", "debug")}
     compose_own = {("COMPOSE_FILE", "compose.yaml"), ("COMPOSE_PROFILES", "")}
-    assert set(documented.items()) == used | compose_own
+    # The file is the gateway's, too: it shows some of its settings, with defaults of their own.
+    defaults = {variable: str(default) for _, variable, default, _ in describe()}
+    shown = {name for name, _ in set(documented.items()) - used - compose_own}
+    assert {name: documented[name].lower() for name in shown} == {
+        name: defaults[name].removesuffix(".0").lower() for name in shown
+    }
+    assert used | compose_own <= set(documented.items())
 
 
-def test_tensorflow_serving_is_told_of_every_model() -> None:
-    pytest.importorskip("tensorflow_serving")
-    from tensorflow_serving.config import model_server_config_pb2
+#: The messages of TensorFlow Serving's session_bundle_config.proto and monitoring_config.proto: the
+#: numbers and types of their fields. The package tensorflow-serving-api leaves them out.
+_PROTOS: dict[str, dict[str, tuple[int, Any]]] = {
+    "BatchingParameters": {
+        "max_batch_size": (1, "google.protobuf.Int64Value"),
+        "batch_timeout_micros": (2, "google.protobuf.Int64Value"),
+        "max_enqueued_batches": (3, "google.protobuf.Int64Value"),
+        "num_batch_threads": (4, "google.protobuf.Int64Value"),
+    },
+    "PrometheusConfig": {"enable": (1, bool), "path": (2, str)},
+    "MonitoringConfig": {"prometheus_config": (1, "tensorflow.serving.PrometheusConfig")},
+}
 
-    text = (COMPOSE / "tfserving" / "models.config").read_text()
-    parsed = text_format.Parse(text, model_server_config_pb2.ModelServerConfig())
-    told = {entry.name: entry.base_path for entry in parsed.model_config_list.config}
-    assert told == {name: f"/models/{name}" for name in saved_models(REPOSITORY)}
-    service = yaml.safe_load((COMPOSE / "compose.yaml").read_text())["services"]["tfserving"]
-    mounted = {volume.rsplit(":", 2)[1] for volume in service["volumes"]}
-    assert {f"{path}/1" for path in told.values()} <= mounted
+
+def parse(name: str, text: str) -> Any:
+    """What TensorFlow Serving reads in a file: a message, as text."""
+    file = descriptor_pb2.FileDescriptorProto(
+        name="configs.proto", package="tensorflow.serving", syntax="proto3"
+    )
+    file.dependency.append("google/protobuf/wrappers.proto")
+    for message, fields in _PROTOS.items():
+        described = file.message_type.add(name=message)
+        for field, (number, kind) in fields.items():
+            one = described.field.add(name=field, number=number, label="LABEL_OPTIONAL")
+            if isinstance(kind, str):
+                one.type, one.type_name = one.TYPE_MESSAGE, f".{kind}"
+            else:
+                one.type = {bool: one.TYPE_BOOL, str: one.TYPE_STRING}[kind]
+    pool = descriptor_pool.DescriptorPool()
+    pool.AddSerializedFile(wrappers_pb2.DESCRIPTOR.serialized_pb)
+    pool.Add(file)
+    found = pool.FindMessageTypeByName(f"tensorflow.serving.{name}")
+    return text_format.Parse(text, message_factory.GetMessageClass(found)())
+
+
+def test_tensorflow_serving_can_read_its_batching_and_monitoring() -> None:
+    batching = parse("BatchingParameters", (COMPOSE / "tfserving/batching.config").read_text())
+    assert batching.max_batch_size.value >= MAX_INSTANCES
+    assert batching.num_batch_threads.value == 1
+    monitoring = parse("MonitoringConfig", (COMPOSE / "tfserving/monitoring.config").read_text())
+    assert monitoring.prometheus_config.enable
+    jobs = yaml.safe_load((COMPOSE / "prometheus/prometheus.yml").read_text())["scrape_configs"]
+    (path,) = (job["metrics_path"] for job in jobs if job["job_name"] == "tfserving")
+    assert monitoring.prometheus_config.path == path
+    with pytest.raises(text_format.ParseError):
+        parse("BatchingParameters", "max_batch_size: 10000")
+
+
+@pytest.mark.docker
+def test_the_files_tensorflow_serving_is_told_to_read_are_mounted() -> None:
+    for service in ("tfserving", "tfserving-gpu"):
+        found = render(profile="gpu")["services"][service]
+        mounted = [volume["target"] for volume in found["volumes"]]
+        named = [part.partition("=")[2] for part in found["command"] if "_file=/" in part]
+        assert len(named) >= 1
+        assert all(any(path.startswith(f"{at}/") for at in mounted) for path in named)
+        # The list is made before the server starts, from whatever the repository holds.
+        assert found["depends_on"]["layout"]["condition"] == "service_completed_successfully"
+        assert "weight-change" not in str(found)
+
+
+@pytest.mark.docker
+def test_a_repository_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    services = render(profile="*", MODELS=str(tmp_path / "none"))["services"]
+    mounts = [
+        volume
+        for service in services.values()
+        for volume in service.get("volumes", [])
+        if volume["source"] == str(tmp_path / "none")
+    ]
+    assert len(mounts) >= 5
+    # Left out of the rendered file is what is not so.
+    assert not any(volume.get("bind", {}).get("create_host_path") for volume in mounts)
+
+
+@pytest.mark.docker
+def test_every_setting_can_be_given(tmp_path: Path) -> None:
+    file = tmp_path / "own.env"
+    file.write_text("GATEWAY_API_KEYS_FILE=keys.yaml\nOTEL_EXPORTER_OTLP_ENDPOINT=http://c:4318\n")
+    found = render(GATEWAY_ENV=str(file), GATEWAY_FILES=str(tmp_path))["services"]["gateway"]
+    assert found["environment"]["GATEWAY_API_KEYS_FILE"] == "keys.yaml"
+    assert found["environment"]["OTEL_EXPORTER_OTLP_ENDPOINT"] == "http://c:4318"
+    assert found["environment"]["GATEWAY_PORT"] == "8000"
+    (mount,) = (one for one in found["volumes"] if one["target"] == "/etc/gateway")
+    assert (mount["source"], mount["read_only"]) == (str(tmp_path), True)

@@ -14,13 +14,14 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientError, ClientSession
 
+from tests.compose.load import Load
 from tests.conftest import REPOSITORY, ROOT, TALK
 from tests.processes import Gateway
 
 pytestmark = pytest.mark.haproxy
 
 CONFIG = ROOT / "compose" / "front" / "haproxy.cfg"
-_FOUND = "init-addr none resolvers docker\n    server-template replica 50 gateway:8000\n"
+_FOUND = " init-addr none resolvers docker\n    server-template replica 50 gateway:8000\n"
 _CLIENTS = 8
 #: As stack.yaml has it.
 _GRACE_S = 5.0
@@ -127,3 +128,27 @@ async def test_a_rolling_update_loses_nothing(tmp_path: Path, free_ports: list[i
     print("behind the front:", dict(seen))
     assert set(seen) == {"200"}, seen
     assert seen["200"] > 1_000
+
+
+async def test_a_replica_that_is_killed_loses_nothing(
+    tmp_path: Path, free_ports: list[int]
+) -> None:
+    *ports, public, _ = free_ports
+    with ExitStack() as stack:
+        running = [stack.enter_context(Gateway(REPOSITORY, "--port", str(p))) for p in ports]
+        url = stack.enter_context(front(tmp_path, public, ports))
+        async with ClientSession() as session:
+            await _becomes(session, f"{url}/front", 200)
+
+        def ask() -> Counter[str]:
+            # These clients send a request's body after its head, not with it.
+            with Load(url, "onnx", TALK, clients=_CLIENTS) as load:
+                load.go_on(300)
+                for victim in running[:2]:
+                    victim.process.kill()
+                    load.go_on(300)
+            return load.outcomes
+
+        seen = await asyncio.to_thread(ask)
+    print("behind the front:", dict(seen))
+    assert set(seen) == {"200"}, seen

@@ -147,6 +147,20 @@ def test_grafana_finds_prometheus_and_the_dashboard() -> None:
     assert home == f"{folder}/gateway.json"
 
 
+def test_grafana_calls_nobody() -> None:
+    services = yaml.safe_load((COMPOSE / "monitoring.yaml").read_text())["services"]
+    settings = services["grafana"]["environment"]
+    for name in (
+        "GF_ANALYTICS_REPORTING_ENABLED",
+        "GF_ANALYTICS_CHECK_FOR_UPDATES",
+        "GF_ANALYTICS_CHECK_FOR_PLUGIN_UPDATES",
+        "GF_NEWS_NEWS_FEED_ENABLED",
+    ):
+        assert settings[name] == "false"
+    # Since 11.3 it downloads plugins at its start.
+    assert settings["GF_PLUGINS_PREINSTALL_DISABLED"] == "true"
+
+
 def _datasource() -> dict[str, Any]:
     text = (COMPOSE / "grafana/provisioning/datasources/prometheus.yaml").read_text()
     (source,) = yaml.safe_load(text)["datasources"]

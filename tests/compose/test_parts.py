@@ -52,9 +52,11 @@ def test_a_service_is_confined_and_reached_from_this_machine_only(part: str, nam
     assert {"cpus", "memory"} == found["deploy"]["resources"]["limits"].keys()
     assert found["logging"]["options"]["max-size"]
     assert all(port.startswith("127.0.0.1:") for port in found.get("ports", []))
-    # A network that is internal publishes nothing: who has a port has a second network.
-    assert found["networks"][0] == "internal"
-    assert len(found["networks"]) == (2 if "ports" in found else 1)
+    # On the internal network is who asks the servers behind the gateway, and nobody else. It
+    # publishes nothing: who has a port has another network.
+    asks = name in {"prometheus", "tfserving-gpu", "gateway-gpu"}
+    assert ("internal" in found["networks"]) == asks
+    assert len(found["networks"]) == asks + ("ports" in found)
     # Our own images name their user themselves.
     ours = "build" in found or found["image"].startswith("serving-")
     assert ours or re.fullmatch(r"[1-9]\d*:[1-9]\d*", found["user"])
@@ -64,6 +66,11 @@ def test_a_service_is_confined_and_reached_from_this_machine_only(part: str, nam
 def test_what_a_service_names_is_there(part: str, name: str) -> None:
     found, document = service(part, name), read(part)
     for volume in found["volumes"]:
+        if isinstance(volume, dict):
+            assert (COMPOSE / volume["source"]).exists()
+            assert volume["read_only"] is True
+            assert volume["bind"] == {"create_host_path": False}
+            continue
         source, _, options = (
             volume.split(":", 2) if volume.count(":") == 2 else (*volume.split(":"), "")
         )
@@ -71,7 +78,7 @@ def test_what_a_service_names_is_there(part: str, name: str) -> None:
             assert (COMPOSE / source).exists(), source
             assert options == "ro"
         else:
-            assert source in document["volumes"]
+            assert source in document.get("volumes", read("compose")["volumes"])
     if "build" in found:
         context = COMPOSE / found["build"]["context"]
         assert context.resolve() == ROOT
@@ -93,7 +100,8 @@ def test_the_gateways_variables_are_settings(part: str) -> None:
 def test_locust_finds_the_gateway_and_the_manifests() -> None:
     locust = service("loadtest", "locust")
     mount = locust["environment"]["LOADTEST_REPOSITORY"]
-    assert f"../serving/repository:{mount}:ro" in locust["volumes"]
+    assert mount in [volume["target"] for volume in locust["volumes"]]
+    assert set(locust["networks"]) & set(read("compose")["services"]["gateway"]["networks"])
     assert locust["environment"]["LOCUST_HOST"] == "http://gateway:8000"
     assert "gateway" in locust["depends_on"]
 
@@ -109,6 +117,8 @@ def test_the_stack_updates_without_a_gap() -> None:
     settings = load(environ=gateway["environment"])
     grace = int(gateway["stop_grace_period"].rstrip("s"))
     assert grace > settings.drain_grace_s + settings.shutdown_s
+    # Other stacks in the Swarm have fronts, too: the config's name counts in the whole of it.
+    assert stack["configs"]["haproxy"]["name"].startswith("gateway-")
     # Swarm's routing mesh is nowhere needed.
     for found in (gateway, front):
         assert found["deploy"]["endpoint_mode"] == "dnsrr"
@@ -118,6 +128,22 @@ def test_the_stack_updates_without_a_gap() -> None:
     assert all(mount["read_only"] for mount in mounts)
     assert gateway["read_only"] is True
     assert gateway["cap_drop"] == ["ALL"]
+
+
+def test_the_stack_takes_settings_and_keys() -> None:
+    parts = read("stack-settings")
+    gateway = parts["services"]["gateway"]
+    (config,), (secret,) = gateway["configs"], gateway["secrets"]
+    # The image's working folder, where the gateway looks for its settings.
+    dockerfile = (COMPOSE / "gateway" / "Dockerfile").read_text()
+    assert f"WORKDIR {config['target'].removesuffix('/gateway.yaml')}\n" in dockerfile
+    settings = load(environ=gateway["environment"])
+    assert settings.api_keys_file == f"/run/secrets/{secret['target']}"
+    assert f"USER {secret['uid']}:" in dockerfile
+    assert config["source"] in parts["configs"]
+    assert secret["source"] in parts["secrets"]
+    # Nothing that the stack's own variables would override by something empty.
+    assert not gateway["environment"].keys() & read("stack")["services"]["gateway"]["environment"]
 
 
 def test_the_front_asks_for_the_replicas_as_the_stack_names_them() -> None:

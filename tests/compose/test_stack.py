@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from serving.launch.ports import free_port
-from tests.compose.composition import Composition, wait_for
+from tests.compose.composition import Composition, kill, readable, wait_for
 from tests.compose.load import Load
 from tests.compose.stack import FRONT, REPLICAS, Stack, run, swarm
 from tests.conftest import REPOSITORY, TALK
@@ -43,8 +43,7 @@ def repositories(tmp_path: Path) -> tuple[Path, Path]:
         shutil.copytree(REPOSITORY, repository)
     model = new / "weight-change"
     shutil.copytree(model / "1", model / "2")
-    for folder in [tmp_path, *tmp_path.rglob("*")]:  # the container's user is not ours
-        folder.chmod(0o755 if folder.is_dir() else 0o644)
+    readable(tmp_path)
     return old, new
 
 
@@ -62,15 +61,27 @@ def update(stack: Stack, load: Load, repository: Path, version: str) -> None:
     print(f"version {version} after {seconds:.0f} s", Counter(load.versions))
 
 
-def test_a_rolling_update_and_the_way_back_lose_nothing(
+def replace_a_killed_one(stack: Stack, load: Load) -> None:
+    """SIGKILL to a replica under load; returns when there are as many as before."""
+    victim = stack.replicas()[0]
+    kill(victim)
+    wait_for(lambda: victim.id not in {one.id for one in stack.replicas()}, 30)
+    wait_for(lambda: stack.running == REPLICAS, 60)
+    load.go_on(100)
+
+
+def test_a_killed_replica_a_rolling_update_and_the_way_back_lose_nothing(
     stack: Stack, repositories: tuple[Path, Path]
 ) -> None:
     old, new = repositories
     stack.deploy(old)
     wait_for(lambda: stack.running == REPLICAS and stack.version() == "1", 120)
+    # The front finds a replica a second after it is healthy; before, one is all that it has.
+    wait_for(stack.each_has_answered, 30)
     with Load(stack.url, "onnx", TALK, clients=8) as load:
         wait_for(lambda: load.outcomes["200"] > 100, 30)
         assert set(load.versions) == {"1"}
+        replace_a_killed_one(stack, load)
         update(stack, load, new, "2")
         update(stack, load, old, "1")
     print(dict(load.outcomes), f"slowest {load.longest * 1e3:.0f} ms")

@@ -27,6 +27,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
         (["--model=x"], "--model x: expected NAME=PATH"),
         (["--model=x=missing-folder"], "model x: missing-folder is not a folder"),
         (["--model=x=.", "--version_label=x=1"], "expected NAME:LABEL=VERSION"),
+        (["--model_config_file=none.config"], "--model_config_file none.config: "),
     ],
 )
 def test_wrong_options(arguments: list[str], message: str) -> None:
@@ -57,3 +58,14 @@ def test_ends_cleanly(saved_models: Path, start_standin: Any, number: signal.Sig
     assert requests.get(f"{server.url}/v1/models/m", timeout=30).status_code == 200
     server.process.send_signal(number)
     assert server.process.wait(20) == 0
+
+
+def test_a_list_of_models(saved_models: Path, tmp_path: Path, start_standin: Any) -> None:
+    config = tmp_path / "models.config"
+    entry = f'config {{ name: "m" base_path: "{saved_models / "constant"}" }}'
+    config.write_text(f"model_config_list {{ {entry} }}")
+    server = start_standin(f"--model_config_file={config}")
+    assert requests.get(f"{server.url}/v1/models/m", timeout=30).status_code == 200
+    config.write_text("model_config_list { name: 1 }")
+    ended = run(f"--model_config_file={config}")
+    assert (ended.returncode, "ModelConfigList" in ended.stderr) == (2, True), ended.stderr
