@@ -36,7 +36,8 @@ _ELEMENTS: dict[FeatureType, TensorType] = {
 _MAX_EXAMPLE_BYTES = 10_000
 #: What the name of a feature may not hold.
 UNSPEAKABLE = re.compile(r'["\\\x00-\x1f\ud800-\udfff]')
-_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
+#: What the name of a model matches.
+NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
 
 
 class Feature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -265,8 +266,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def check(self) -> None:
         """Raise :class:`ModelError` where the manifest contradicts itself."""
-        if not re.fullmatch(_NAME, self.name):
-            raise ModelError(f"name {self.name!r} must match {_NAME}")
+        if not re.fullmatch(NAME, self.name):
+            raise ModelError(f"name {self.name!r} must match {NAME}")
         if not self.outputs or not self.backends or (self.batched and not self.features):
             raise ModelError("features, outputs and backends may not be empty")
         for kind, entries in (("feature", self.features), ("output", self.outputs)):

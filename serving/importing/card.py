@@ -29,7 +29,8 @@ def content(
     rows: dict[str, Any] = {"source": "generated: numbers around 0, not what the model will get"}
     if sample is not None:
         rows = {"source": sample.path.name, "sha256": sample.sha256, "rows": len(sample)}
-        rows["left_out"] = described.skipped
+        rows["left_out"] = described.left.rows
+        rows["because"] = described.left.because
         rows["ranges"] = {name: list(limits) for name, limits in described.seen.items()}
     return {
         "name": manifest.name,

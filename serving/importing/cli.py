@@ -55,6 +55,20 @@ def import_(
             " image:float32:3x28x28; repeatable, in order.",
         ),
     ] = None,
+    image: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Input that takes pictures: name:mode:layout[:scale], such as image:RGB:CHW:255,"
+            " which divides pixels by 255; repeatable."
+        ),
+    ] = None,
+    mean: Annotated[
+        str | None,
+        typer.Option(help="Pictures: less that after the scale, per channel: 0.485,0.456,0.406."),
+    ] = None,
+    std: Annotated[
+        str | None, typer.Option(help="Pictures: divided by that at last, per channel.")
+    ] = None,
     output: Annotated[
         list[str] | None, typer.Option(help="Name of an output; repeatable, in order.")
     ] = None,
@@ -65,8 +79,8 @@ def import_(
         float | None, typer.Option(help="One value, two labels: where the second begins.")
     ] = None,
     signature: Annotated[
-        str, typer.Option(help="SavedModel: the signature to serve.")
-    ] = "serving_default",
+        str | None, typer.Option(help="SavedModel: the signature to serve, else serving_default.")
+    ] = None,
     preprocess: Annotated[
         Path | None, typer.Option(help="ONNX graph to merge before the model.")
     ] = None,
@@ -102,11 +116,13 @@ def import_(
     try:
         with quiet_imports():
             from serving.importing.importer import import_model
+            from serving.importing.picture import parse_images
 
         request = Request(
             source, out, name, version, description, sample, tuple(target or ()), module, weights,
-            checkpoint, tuple(map(parse_spec, input_ or ())), tuple(output or ()),
-            tuple(label or ()), threshold, signature, preprocess, tolerance, trust, replace,
+            checkpoint, tuple(map(parse_spec, input_ or ())),
+            parse_images(image or [], mean, std), tuple(output or ()), tuple(label or ()),
+            threshold, signature, preprocess, tolerance, trust, replace,
         )  # fmt: skip
         imported = import_model(request)
     except (ImportRefused, OSError) as error:
@@ -127,7 +143,10 @@ def _end(words: str, error: Exception) -> NoReturn:
 
 def _missing(error: ModuleNotFoundError) -> str:
     """What to do about a module that is not there."""
-    extra = {"onnx", "skl2onnx", "sklearn", "torch", "tensorflow", "keras", "tf2onnx", "pandas"}
+    extra = {
+        "joblib", "keras", "onnx", "onnxscript", "pandas", "safetensors", "skl2onnx", "sklearn",
+        "skops", "tensorflow", "tf2onnx", "torch",
+    }  # fmt: skip
     if error.name is not None and error.name.partition(".")[0] in extra:
         return f"{error.name} is not installed; the import needs: pip install '.[train]'"
     return (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -14,8 +14,10 @@ from gateway.models.rows import Array
 from serving.experiments.draws import draw_columns
 from serving.importing.errors import ImportRefused
 from serving.importing.front import joined
+from serving.importing.lenient import answered_gaps, opened, with_trials
 from serving.importing.original import Original
-from serving.importing.sample import Sample
+from serving.importing.picture import drawable, pictured, sized
+from serving.importing.sample import LeftOut, Sample
 from serving.importing.spec import Spec
 
 #: Rows that go through the original and the graph; more only take longer.
@@ -33,31 +35,71 @@ class Description:
     """The model, perhaps with its columns joined before it, its features, and rows to try.
 
     `seen` are the lowest and highest value of each number in the whole sample, empty where the
-    rows are generated; `skipped` counts rows in which a value is missing or infinite.
+    rows are generated; `left` are rows that cannot be sent. `columns` are what the model gets,
+    `pictures` the PNG files in base64 that some of them are made of.
     """
 
     original: Original
     features: tuple[Feature, ...]
     seen: Mapping[str, tuple[float, float]]
     columns: Mapping[str, Array]
-    skipped: int = 0
+    pictures: Mapping[str, Sequence[str]]
+    left: LeftOut
 
 
-def describe(original: Original, sample: Sample | None, targets: tuple[str, ...]) -> Description:
+def describe(
+    original: Original,
+    sample: Sample | None,
+    targets: tuple[str, ...],
+    images: tuple[Feature, ...] = (),
+    lenient: bool = True,
+) -> Description:
     """Match the sample's columns with the model's inputs; raises ImportRefused where they differ.
 
-    `targets` are columns of the sample that are no features. A flat tensor of numbers becomes a
-    feature per column, where its columns have names.
+    `targets` are columns of the sample that are no features, `images` are inputs that are
+    pictures. A flat tensor of numbers becomes a feature per column, where its columns have names.
+    With `lenient` the rows have gaps and strings nobody has learned, where the model answers them.
     """
     if sample is None:
+        if targets:
+            raise ImportRefused(f"--target {targets[0]}: there is no --sample that it could be in")
         original = _joined(original, ())
-        plain = tuple(_feature(spec, None) for spec in original.inputs)
-        rows = draw_columns(plain, _DRAWN, _SEED)
+    else:
+        original = _matched(original, sample, targets)
+    _check_images(original, images)
+    kinds = {image.name: image for image in images}
+    columns: Mapping[str, Array]
+    if sample is None:
+        left = LeftOut()
+        plain = tuple(_feature(spec, None, kinds) for spec in original.inputs)
+        columns = draw_columns(plain, drawable(plain, _DRAWN), _SEED)
+        for image in images:
+            columns[image.name] = columns[image.name].astype(np.uint8)
         features = tuple(
-            _shown(feature, rows[feature.name] if None in feature.shape else None)
+            _shown(feature, columns[feature.name] if None in feature.shape else None)
             for feature in plain
         )
-        return Description(original, features, {}, rows)
+    else:
+        columns, left = _read(sample, original, lenient)
+        features = tuple(_feature(spec, columns[spec.name], kinds) for spec in original.inputs)
+    seen = {
+        feature.name: (
+            float(np.nanmin(columns[feature.name])),
+            float(np.nanmax(columns[feature.name])),
+        )
+        for feature in features
+        if sample is not None and feature.type in ("integer", "number")
+    }
+    columns = _chosen(columns, features)
+    if lenient:
+        features = tuple(map(opened, features, original.inputs))
+        columns = with_trials(features, original.inputs, columns)
+    columns, pictures = pictured(features, columns)
+    return Description(original, features, seen, columns, pictures, left)
+
+
+def _matched(original: Original, sample: Sample, targets: tuple[str, ...]) -> Original:
+    """The model, with an input per column where the sample names them; all its inputs are there."""
     absent = [name for name in targets if name not in sample.columns]
     if absent:
         raise ImportRefused(
@@ -73,15 +115,14 @@ def describe(original: Original, sample: Sample | None, targets: tuple[str, ...]
             f"{sample.path.name} has no column {missing[0]!r}; the model takes {_list(names)}, the"
             f" sample has {_list(given)}"
         )
-    columns, skipped = _read(sample, original.inputs)
-    features = tuple(_feature(spec, columns[spec.name]) for spec in original.inputs)
-    seen = {
-        feature.name: (float(columns[feature.name].min()), float(columns[feature.name].max()))
-        for feature in features
-        if feature.type in ("integer", "number")
-    }
-    chosen = _chosen(columns, features)
-    return Description(original, features, seen, chosen, skipped)
+    return original
+
+
+def _check_images(original: Original, images: tuple[Feature, ...]) -> None:
+    names = [spec.name for spec in original.inputs]
+    for image in images:
+        if image.name not in names:
+            raise ImportRefused(f"--image {image.name}: the model takes {_list(names)}")
 
 
 def with_number(features: tuple[Feature, ...], number: TensorType) -> tuple[Feature, ...]:
@@ -93,20 +134,29 @@ def with_number(features: tuple[Feature, ...], number: TensorType) -> tuple[Feat
     )
 
 
-def _read(sample: Sample, inputs: tuple[Spec, ...]) -> tuple[dict[str, Array], int]:
-    """The rows that can be sent: none of their values is missing, or no known category."""
-    columns, skipped = sample.read({spec.name: spec.dtype == "string" for spec in inputs})
+def _read(sample: Sample, original: Original, lenient: bool) -> tuple[dict[str, Array], LeftOut]:
+    """The rows that can be sent: no value is missing that must be there, or no known category."""
+    inputs = original.inputs
+    columns, left = sample.read(
+        {spec.name: spec.dtype == "string" for spec in inputs},
+        {spec.name: spec.categories for spec in inputs if spec.categories is not None},
+        answered_gaps(original, sample) if lenient else (),
+    )
     for spec in inputs:
         column = columns[spec.name]
         if spec.scalar and column.ndim == 2 and column.shape[1] == 1:
             columns[spec.name] = column[:, 0]
     known = np.ones(len(next(iter(columns.values()))), bool)
+    reasons: dict[str, int] = {}
     for spec in inputs:
-        if spec.categories is not None:
-            known &= np.isin(columns[spec.name].astype(str), spec.categories)
+        if spec.categories is not None and not (lenient and spec.unknown):
+            fits = np.isin(columns[spec.name].astype(str), spec.categories)
+            reasons[f"{spec.name} is no known category"] = int((~fits).sum())
+            known &= fits
     if not known.any():
         raise ImportRefused(f"{sample.path.name}: no row holds only categories the model knows")
-    return {name: column[known] for name, column in columns.items()}, skipped + int((~known).sum())
+    left = left.also(int((~known).sum()), reasons)
+    return {name: column[known] for name, column in columns.items()}, left
 
 
 def _joined(original: Original, given: tuple[str, ...]) -> Original:
@@ -132,7 +182,9 @@ def _joined(original: Original, given: tuple[str, ...]) -> Original:
     return joined(original)
 
 
-def _feature(spec: Spec, column: Array | None) -> Feature:
+def _feature(spec: Spec, column: Array | None, images: Mapping[str, Feature]) -> Feature:
+    if spec.name in images:
+        return sized(images[spec.name], spec)
     if not spec.scalar:
         _check_shape(spec, column)
         return _shown(Feature(spec.name, "tensor", shape=spec.shape, dtype=spec.dtype), column)
@@ -148,6 +200,8 @@ def _feature(spec: Spec, column: Array | None) -> Feature:
         kind = "i" if kind in "iu" else column.dtype.kind
     types = {"f": "number", "b": "boolean", "O": "string", "i": "integer", "u": "integer"}
     feature = Feature(spec.name, cast("FeatureType", types[kind]), categories=spec.categories)
+    if column is not None and kind == "f":
+        feature = msgspec.structs.replace(feature, finite=not np.isnan(column).any())
     # A whole number may go into a float; the graph's own dtype counts where it bounds the value.
     element_kind = np.dtype(feature.element if kind != "O" else object).kind
     if element_kind == spec.kind or {element_kind, spec.kind} == {"i", "u"}:
@@ -157,11 +211,12 @@ def _feature(spec: Spec, column: Array | None) -> Feature:
 
 
 def _shown(feature: Feature, column: Array | None) -> Feature:
-    """The feature with the first row's value as its example, unless that is a large tensor."""
+    """The feature with the first value as its example, unless that is a large tensor."""
     limit = _SHOWN_VARYING if None in feature.shape else _SHOWN
     if column is None or np.size(column[0]) > limit:
         return feature
-    return msgspec.structs.replace(feature, example=column[:1].tolist()[0])
+    known: Any = column[~np.isnan(column)] if not feature.finite else column
+    return msgspec.structs.replace(feature, example=known[:1].tolist()[0])
 
 
 def _check_shape(spec: Spec, column: Array | None) -> None:

@@ -81,7 +81,9 @@ def joined(original: Original) -> Fronted:
         return {spec.name: np.column_stack([feeds[name] for name in spec.columns])}
 
     inputs = tuple(Spec(name, spec.dtype, (1,)) for name in spec.columns)
-    return _before(original, inputs, front, feed)
+    fronted = _before(original, inputs, front, feed)
+    fronted.judges_gaps = original.judges_gaps
+    return fronted
 
 
 def preprocessed(original: Original, path: Path) -> Fronted:

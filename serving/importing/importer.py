@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import re
 import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -25,6 +25,7 @@ from serving.importing.card import content
 from serving.importing.describe import Description, describe, with_number
 from serving.importing.errors import ImportRefused
 from serving.importing.graph_file import save_graph
+from serving.importing.lenient import told
 from serving.importing.load import load
 from serving.importing.original import Candidate
 from serving.importing.parity import (
@@ -38,7 +39,7 @@ from serving.importing.parity import (
 )
 from serving.importing.request import Request
 from serving.importing.sample import Sample, read_sample
-from serving.importing.versions import Present, check_place
+from serving.importing.versions import Present, check_name, check_place
 
 _HEADER = """\
 # The manifest of the model {name}: the one definition of its payload and of what serves it.
@@ -69,20 +70,57 @@ def import_model(request: Request) -> Imported:
             another one already; nothing is written.
         ModuleNotFoundError: a framework is not installed.
     """
+    name = _name(request) if request.name is None else request.name
+    check_name(name)
     sample = None if request.sample is None else read_sample(request.sample)
     original = load(request, sample)
-    described = describe(original, sample, request.targets)
+    described = describe(original, sample, request.targets, request.images)
+    check_place(request, name)
+    try:
+        return _export(request, name, described, sample)
+    except ImportRefused as error:
+        if not any(told(described.features, described.features)):
+            raise
+        first = error
+    try:
+        described = describe(original, sample, request.targets, request.images, lenient=False)
+        why = f"only complete rows of values it has learned are answered: {first}"
+        return _export(request, name, described, sample, why)
+    except ImportRefused:
+        raise first from None
+
+
+def _left_out(described: Description, sample: Sample | None) -> Iterator[str]:
+    """Which rows of the sample are not compared, and why."""
+    left = described.left
+    if sample is not None and left.rows:
+        reasons = ", ".join(f"{why} in {rows}" for why, rows in left.because.items())
+        yield f"{left.rows} of {len(sample)} sample rows are left out: {reasons}"
+
+
+def _export(
+    request: Request,
+    name: str,
+    described: Description,
+    sample: Sample | None,
+    *notes: str,
+) -> Imported:
+    """The first candidate that answers what the model answers; raises what is wrong with the
+    first one where none does."""
     answers = described.original.answer(described.columns)
     finite(answers)
-    name = request.name or _name(request)
-    check_place(request, name)
     refused: list[ImportRefused] = []
     candidates = described.original.candidates(described.columns)
     while True:
         try:
             candidate = next(candidates)
             with tempfile.TemporaryDirectory() as folder:
-                return _build(request, Path(folder) / name, described, sample, candidate, answers)
+                imported = _build(
+                    request, Path(folder) / name, described, sample, candidate, answers
+                )
+            said = told(described.features, imported.manifest.features)
+            notes = (*_left_out(described, sample), *said, *notes, *imported.notes)
+            return replace(imported, notes=notes)
         except ImportRefused as error:
             refused.append(error)
         except StopIteration:
@@ -108,12 +146,14 @@ def _build(
     version.mkdir(parents=True)
     manifest = _manifest(request, folder.name, described, candidate, answers, artifact)
     save_graph(candidate.graph, version / artifact)
-    rows = rows_of(manifest, described.columns)
+    rows = rows_of(manifest, described.columns, described.pictures)
     tolerance = manifest.parity.absolute
     parity, found = compare(version / artifact, rows, answers, tolerance)
     labels = original.labels(described.columns)
     if labels is not None:
-        check_labels(manifest.outputs[0], found[manifest.outputs[0].name], labels)
+        # By its own names of the classes; --label renames them, by their order.
+        own = original.outputs(answers)[0]
+        check_labels(own, found[own.name], labels)
     files = {artifact: max(parity.greatest_difference.values())}
     notes: tuple[str, ...] = ()
     if (present := Present.find(request, folder.name)) is not None:

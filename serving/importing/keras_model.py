@@ -7,12 +7,13 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, get_args
 
 import numpy as np
 import onnx
 import tensorflow as tf
 
+from gateway.models.manifest import TensorType
 from gateway.models.rows import Array
 from serving import layout
 from serving.export.keras_files import Answer, to_onnx, to_saved_model
@@ -89,6 +90,11 @@ class TensorFlowModel(Original):
             raise ImportRefused(f"--signature {signature}: {folder.name} has {there}")
         served = loaded.signatures[signature]
         specs = served.structured_input_signature[1]
+        if not specs:
+            raise ImportRefused(f"--signature {signature}: it takes nothing")
+        for name, spec in specs.items():
+            if not isinstance(spec, tf.TensorSpec):
+                raise ImportRefused(f"input {name} is a {type(spec).__name__}, no plain tensor")
         inputs = tuple(_spec(name, spec.shape, spec.dtype.name) for name, spec in specs.items())
 
         def function(*tensors: Any) -> Any:
@@ -188,10 +194,17 @@ def _inputs(net: Any) -> tuple[Spec, ...]:
 
 
 def _spec(name: str, shape: Any, dtype: Any) -> Spec:
+    if getattr(shape, "rank", 0) is None:
+        raise ImportRefused(f"input {name} takes tensors of any rank; give it a shape")
     sizes = list(shape)
     if not sizes or sizes[0] is not None:
         raise ImportRefused(f"input {name} has shape {tuple(sizes)}: its first must be the batch")
     element: Any = str(dtype)
+    if element not in get_args(TensorType):
+        raise ImportRefused(
+            f"input {name} takes {element}, which the gateway has no such type for; cast it inside"
+            f" the model from one of {', '.join(get_args(TensorType))}"
+        )
     return Spec(name, element, tuple(sizes[1:]))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from serving import layout
 from serving.build import quiet_imports
 from serving.importing.errors import ImportRefused
 from serving.importing.front import preprocessed
@@ -33,15 +34,18 @@ def _load(request: Request, sample: Sample | None) -> Original:
     if source is None:
         if request.module is None:
             raise ImportRefused(f"say what to import: {_KNOWN}, or --module with --weights")
+        _only(request, "a PyTorch network", "--module", "--weights", "--checkpoint", "--input")
         return _torch(request, sample)
     path = Path(source)
     if not path.exists() and (":" not in source or path.suffix in (".onnx", *_KERAS)):
         raise ImportRefused(f"{source}: there is no such file")
     if path.suffix == ".onnx":
+        _only(request, "an ONNX graph")
         return OnnxModel.load(path, request.outputs)
     if path.suffix in _KERAS or (path / "saved_model.pb").is_file():
         return _tensorflow(request, path)
     if path.suffix in (*PICKLES, ".skops"):
+        _only(request, "a Python object", "--input")
         return _object(unpickle(path, request.trust), (path,), request, sample)
     if path.suffix in _WEIGHTS:
         raise ImportRefused(
@@ -49,8 +53,25 @@ def _load(request: Request, sample: Sample | None) -> Original:
             f" package.module:Network --weights {source}"
         )
     if ":" in source:
+        _only(request, "a Python object", "--input")
         return _object(find(source), (), request, sample)
     raise ImportRefused(f"{source} is not known here; import {_KNOWN}")
+
+
+def _only(request: Request, what: str, *known: str) -> None:
+    """Refuse options that say how to make another kind of model than the source is."""
+    given = {
+        "--module": request.module,
+        "--weights": request.weights,
+        "--checkpoint": request.checkpoint,
+        "--input": request.inputs,
+        "--signature": request.signature,
+    }
+    for option, value in given.items():
+        if value and option not in known:
+            raise ImportRefused(f"{option}: {what} has no use for it; leave it out")
+    if request.weights is not None and request.checkpoint is not None:
+        raise ImportRefused("--weights and --checkpoint: both hold the weights; say one of them")
 
 
 def _torch(request: Request, sample: Sample | None) -> Original:
@@ -83,7 +104,10 @@ def _tensorflow(request: Request, path: Path) -> Original:
         from serving.importing.keras_model import TensorFlowModel
 
     if path.is_dir():
-        return TensorFlowModel.saved_model(path, request.signature, request.outputs)
+        _only(request, "a SavedModel", "--signature")
+        signature = request.signature or layout.SIGNATURE
+        return TensorFlowModel.saved_model(path, signature, request.outputs)
+    _only(request, "a Keras file", "--module", "--input")
     return TensorFlowModel.keras(
         path, request.module, request.inputs, request.outputs, request.trust
     )
@@ -101,6 +125,7 @@ def _object(
             "networks are imported by --module with --weights or --checkpoint, Keras models from"
             " their .keras file"
         )
+    _only(request, "a scikit-learn estimator")
     from serving.importing.sklearn_model import SklearnModel, Wanted
 
     wanted = Wanted(request.outputs, request.targets)

@@ -50,7 +50,8 @@ class Original(abc.ABC):
 
     `kind` says in words what it is, `lineage` is its name in the manifest, `files` are what it was
     loaded from, `packages` are the distributions whose versions the card tells. `notes` are for
-    the user: what was left out, and why.
+    the user: what was left out, and why. With `judges_gaps` the model itself refuses rows with a
+    missing number, unless it was made for that.
     """
 
     kind: str
@@ -59,6 +60,7 @@ class Original(abc.ABC):
     files: tuple[Path, ...]
     packages: tuple[str, ...]
     notes: list[str] = field(default_factory=list, kw_only=True)
+    judges_gaps: bool = field(default=False, kw_only=True)
 
     @abc.abstractmethod
     def answer(self, feeds: Feeds) -> dict[str, Array]:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from gateway.errors import GatewayError
 from gateway.models.graph import Graph
-from gateway.models.manifest import Manifest, Output
+from gateway.models.manifest import Feature, Manifest, Output
 from gateway.models.rows import Array, Rows
 from gateway.models.validator import Validator
 from serving.differences import largest
@@ -45,15 +46,31 @@ def default_tolerance(answers: Mapping[str, Array]) -> float:
     return float(f"{math.ceil(round(wanted / digit, 6)) * digit:.1g}")
 
 
-def rows_of(manifest: Manifest, columns: Mapping[str, Array]) -> Rows:
-    """The columns as rows that went through the gateway's own validator."""
-    names = list(columns)
-    lists = [column.tolist() for column in columns.values()]
-    objects = [dict(zip(names, values, strict=True)) for values in zip(*lists, strict=True)]
+def rows_of(
+    manifest: Manifest, columns: Mapping[str, Array], pictures: Mapping[str, Sequence[str]]
+) -> Rows:
+    """The columns as rows that went through the gateway's own validator, NaN as null.
+
+    `pictures` are sent instead of the columns of the same name.
+    """
+    lists = {
+        feature.name: pictures.get(feature.name) or _values(feature, columns[feature.name])
+        for feature in manifest.features
+    }
+    objects = [
+        dict(zip(lists, values, strict=True)) for values in zip(*lists.values(), strict=True)
+    ]
     try:
-        return Validator(manifest).convert(objects)
+        return Validator(manifest, each_alone=True).convert(objects)
     except GatewayError as error:
         raise ImportRefused(f"the sample does not fit the manifest: {error.detail}") from error
+
+
+def _values(feature: Feature, column: Array) -> list[Any]:
+    values: list[Any] = column.tolist()
+    if feature.type == "number" and not feature.finite:
+        return [None if math.isnan(value) else value for value in values]
+    return values
 
 
 def compare(

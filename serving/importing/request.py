@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from gateway.models.manifest import Feature
 from serving.importing.spec import Spec
 
 
@@ -23,10 +24,11 @@ class Request:
     weights: Path | None = None
     checkpoint: Path | None = None
     inputs: tuple[Spec, ...] = ()
+    images: tuple[Feature, ...] = ()
     outputs: tuple[str, ...] = ()
     labels: tuple[str, ...] = ()
     threshold: float | None = None
-    signature: str = "serving_default"
+    signature: str | None = None
     preprocess: Path | None = None
     tolerance: float | None = None
     trust: bool = False

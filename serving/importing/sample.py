@@ -5,8 +5,8 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,23 @@ from serving.importing.errors import ImportRefused, refusing
 #: How a CSV spells that there is no value; pandas reads the same as missing.
 MISSING = frozenset({"", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "None", "<NA>"})
 _BOOLEANS = {"true": True, "false": False}
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """Rows of a sample that cannot be sent: how many, and in how many of them each reason holds."""
+
+    rows: int = 0
+    reasons: Mapping[str, int] = field(default_factory=dict)
+
+    def also(self, rows: int, reasons: Mapping[str, int]) -> LeftOut:
+        """These and further ones."""
+        return LeftOut(self.rows + rows, {**self.reasons, **reasons})
+
+    @property
+    def because(self) -> dict[str, int]:
+        """The reasons that hold for any row."""
+        return {reason: rows for reason, rows in self.reasons.items() if rows}
 
 
 @dataclass(frozen=True)
@@ -36,35 +53,66 @@ class Sample:
         column = self.columns[name]
         if isinstance(column, np.ndarray):
             return column.dtype.kind in "OUS"
-        return typed([text for text in column if text not in MISSING]).dtype.kind == "O"
+        return self.values(name).dtype.kind == "O"
 
-    def read(self, strings: Mapping[str, bool]) -> tuple[dict[str, Array], int]:
-        """The columns named, typed, without rows in which one is missing or infinite; and how many
-        those are.
+    def values(self, name: str, as_text: bool = False) -> Array:
+        """What the column holds, typed, without what is missing or infinite."""
+        column, present = self.columns[name], self.present(name)
+        if isinstance(column, np.ndarray):
+            there: Array = column[present]
+            return there.astype(str).astype(object) if as_text else there
+        texts = [text for text, there in zip(column, present, strict=True) if there]
+        return np.array(texts, object) if as_text else typed(texts)
+
+    def present(self, name: str, learned: Collection[str] = ()) -> Any:
+        """Where the column has a value, bool (rows,); `learned` are strings that are one, however
+        much they look like none."""
+        column = self.columns[name]
+        if isinstance(column, np.ndarray):
+            return _finite(column)
+        return np.array([text not in MISSING or text in learned for text in column])
+
+    def read(
+        self,
+        strings: Mapping[str, bool],
+        learned: Mapping[str, Collection[str]] | None = None,
+        gaps: Collection[str] = (),
+    ) -> tuple[dict[str, Array], LeftOut]:
+        """The columns named, typed, without rows in which one is missing or infinite; and those.
 
         `strings` says of each whether its texts stay texts; other columns become int64, float64
-        or bool where all texts are such, else objects of str.
+        or bool where all texts are such, else objects of str. `learned` has strings that look
+        missing and are not. In the columns `gaps`, of numbers, what is missing becomes NaN.
         """
-        known = np.ones(len(self), bool)
-        for name in strings:
-            known &= _known(self.columns[name])
-        if not known.any():
+        there = np.ones(len(self), bool)
+        reasons: dict[str, int] = {}
+        for name in [name for name in strings if name not in gaps]:
+            present = self.present(name, (learned or {}).get(name, ()))
+            reasons[f"{name} is missing"] = int((~present).sum())
+            there &= present
+        if not there.any():
             raise ImportRefused(f"{self.path.name}: a value is missing in every row")
         columns: dict[str, Array] = {}
         for name, as_text in strings.items():
             column = self.columns[name]
             if isinstance(column, np.ndarray):
-                kept: Array = column[known]
+                kept: Array = column[there]
                 columns[name] = kept.astype(str).astype(object) if as_text else kept
             else:
-                texts = [t for t, keep in zip(column, known, strict=True) if keep]
+                texts = [t for t, keep in zip(column, there, strict=True) if keep]
+                if name in gaps:
+                    texts = ["nan" if text in MISSING else text for text in texts]
                 columns[name] = np.array(texts, object) if as_text else typed(texts)
         # A CSV may spell infinity, and NaN, in more ways than those that are known to be missing.
-        finite = np.logical_and.reduce([_known(column) for column in columns.values()])
+        finite = np.ones(int(there.sum()), bool)
+        for name, array in columns.items():
+            usable = _finite(array, nan=name in gaps)
+            reasons[f"{name} is not finite"] = int((~usable).sum())
+            finite &= usable
         if not finite.any():
             raise ImportRefused(f"{self.path.name}: a value is missing or infinite in every row")
-        skipped = int((~known).sum() + (~finite).sum())
-        return {name: column[finite] for name, column in columns.items()}, skipped
+        left = LeftOut(int((~there).sum() + (~finite).sum()), reasons)
+        return {name: column[finite] for name, column in columns.items()}, left
 
 
 def read_sample(path: Path) -> Sample:
@@ -98,12 +146,12 @@ def typed(texts: Sequence[str]) -> Array:
     return np.array(texts, object)
 
 
-def _known(column: Sequence[str] | Array) -> Any:
-    if isinstance(column, np.ndarray):
-        if column.dtype.kind != "f":
-            return np.ones(len(column), bool)
-        return np.isfinite(column.reshape(len(column), -1)).all(axis=1)
-    return np.array([text not in MISSING for text in column])
+def _finite(column: Array, nan: bool = False) -> Any:
+    """Which rows hold no infinity, and no NaN unless `nan`."""
+    if column.dtype.kind != "f":
+        return np.ones(len(column), bool)
+    flat: Any = column.reshape(len(column), -1)
+    return (np.isfinite(flat) | (np.isnan(flat) & nan)).all(axis=1)
 
 
 def _read_csv(path: Path, content: bytes) -> dict[str, list[str]]:

@@ -17,11 +17,13 @@ _KEEPING = ("SimpleImputer", "FunctionTransformer", "KNNImputer")
 
 @dataclass(frozen=True)
 class Column:
-    """One column: `categories` where an encoder has learned strings; `text` where it is free."""
+    """One column: `categories` where an encoder has learned strings, with `unknown` where it takes
+    others too; `text` where it is free."""
 
     name: str
     categories: tuple[str, ...] | None = None
     text: bool = False
+    unknown: bool = False
 
 
 def parts(estimator: Any) -> Iterator[Any]:
@@ -87,10 +89,12 @@ def _encoded(encoder: Any, names: list[str]) -> Iterator[tuple[str, Column]]:
     learned = getattr(encoder, "categories_", None)
     if learned is None or len(learned) != len(names):
         return
+    # An encoder without that parameter encodes all others alike.
+    unknown = getattr(encoder, "handle_unknown", "ignore") != "error"
     for name, values in zip(names, learned, strict=True):
         strings = [value for value in np.asarray(values).tolist() if isinstance(value, str)]
         if strings:
-            yield name, Column(name, tuple(strings))
+            yield name, Column(name, tuple(strings), unknown=unknown)
 
 
 def selected(chosen: Any, names: list[str]) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from onnx import numpy_helper
 from skl2onnx.common import _container
+from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType, guess_proto_type
 from skl2onnx.operator_converters.imputer_op import convert_sklearn_imputer
 from skl2onnx.shape_calculators.imputer import calculate_sklearn_imputer_output_shapes
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
@@ -76,31 +77,49 @@ def _as_tensors(attributes: dict[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def impute(scope: Any, operator: Any, container: Any) -> None:
-    """An imputer hands on what it gets, where it fills in nothing but what cannot be sent."""
-    if not _idle(operator.raw_operator):
+    """An imputer fills in NaN, and hands on strings, which are never missing when they are sent."""
+    if not _plain(operator.raw_operator):
         convert_sklearn_imputer(scope, operator, container)
         return
     columns = [variable.full_name for variable in operator.inputs]
-    container.add_node(
-        "Concat",
-        columns,
-        operator.outputs[0].full_name,
-        name=scope.get_unique_operator_name("Concat"),
-        axis=1,
-        op_version=13,
+    output = operator.outputs[0].full_name
+    kind = operator.inputs[0].type
+    if not isinstance(kind, FloatTensorType | DoubleTensorType):
+        _add(scope, container, "Concat", columns, output, axis=1)
+        return
+    joined, gaps, values = (
+        scope.get_unique_variable_name(name) for name in ("joined", "gaps", "values")
     )
+    statistics = operator.raw_operator.statistics_.astype(np.float64).tolist()
+    container.add_initializer(values, guess_proto_type(kind), [1, len(statistics)], statistics)
+    _add(scope, container, "Concat", columns, joined, axis=1)
+    _add(scope, container, "IsNaN", [joined], gaps)
+    _add(scope, container, "Where", [gaps, values, joined], output, op_version=9)
+
+
+def _add(
+    scope: Any,
+    container: Any,
+    kind: str,
+    inputs: list[str],
+    output: str,
+    op_version: int = 13,
+    **attributes: Any,
+) -> None:
+    name = scope.get_unique_operator_name(kind)
+    container.add_node(kind, inputs, output, name=name, op_version=op_version, **attributes)
 
 
 def impute_shape(operator: Any) -> None:
-    if not _idle(operator.raw_operator):
+    if not _plain(operator.raw_operator):
         calculate_sklearn_imputer_output_shapes(operator)
         return
     width = sum(variable.type.shape[1] for variable in operator.inputs)
     operator.outputs[0].type = type(operator.inputs[0].type)([None, width])
 
 
-def _idle(imputer: SimpleImputer) -> bool:
-    """Whether it fills in NaN or null only, which JSON does not have, and keeps all columns.
+def _plain(imputer: SimpleImputer) -> bool:
+    """Whether it fills in NaN or null only, and keeps all columns.
 
     ONNX's own imputer knows neither float64 nor missing strings.
     """

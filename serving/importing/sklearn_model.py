@@ -89,6 +89,7 @@ class SklearnModel(Original):
                     "string" if _is_string(column, sample) else "float32",
                     (1,),
                     categories=column.categories,
+                    unknown=column.unknown,
                 )
                 for column in columns
             )
@@ -106,6 +107,7 @@ class SklearnModel(Original):
             hasattr(estimator, "feature_names_in_"),
             flat,
             text,
+            judges_gaps=True,
         )
 
     def answer(self, feeds: Feeds) -> dict[str, Array]:

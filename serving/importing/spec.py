@@ -17,7 +17,7 @@ class Spec:
 
     `shape` is that of one row as the model takes it, None where it varies: () for a graph's
     (batch,), (1,) for its (batch, 1). `columns` names the elements of a flat row, where they have
-    names. `categories` are the strings the model has learned.
+    names. `categories` are the strings the model has learned; with `unknown` it answers others too.
     """
 
     name: str
@@ -25,6 +25,7 @@ class Spec:
     shape: tuple[int | None, ...] = ()
     columns: tuple[str, ...] = ()
     categories: tuple[str, ...] | None = None
+    unknown: bool = False
 
     @property
     def scalar(self) -> bool:

@@ -21,12 +21,31 @@ def load_net(reference: str, weights: Path | None) -> torch.nn.Module:
     """The network a reference makes, with the weights of a file, in evaluation mode.
 
     The reference is a class, a function without required arguments, or a network. The weights are
-    a ``state_dict``, by ``torch.save`` or in safetensors. Raises ImportRefused.
+    a ``state_dict``, by ``torch.save`` or in safetensors. Raises ImportRefused, also where there
+    would be none but those the network was made with.
     """
-    net = _make(reference, {})
+    made = find(reference)
+    net = _make(reference, made, {})
     if weights is not None:
         _fill(net, _state(weights), weights.name)
+    elif net is not made and _untrained(reference, made, net):
+        raise ImportRefused(
+            f"{reference} makes a network that has learned nothing: give its weights by --weights"
+            " or --checkpoint, or name a trained network of the module, as package.module:net"
+        )
     return net.eval()
+
+
+def _untrained(reference: str, maker: Any, net: torch.nn.Module) -> bool:
+    """Whether the weights of a network just made are its initial ones.
+
+    A class initialises them; a function may have loaded them, and then makes the same ones again.
+    """
+    own = dict(net.named_parameters())
+    if isinstance(maker, type) or not own:
+        return bool(own)
+    again = dict(_make(reference, maker, {}).named_parameters())
+    return own.keys() != again.keys() or any(not own[k].equal(again[k]) for k in own)
 
 
 def load_lightning(reference: str, checkpoint: Path, trust: bool) -> torch.nn.Module:
@@ -38,13 +57,13 @@ def load_lightning(reference: str, checkpoint: Path, trust: bool) -> torch.nn.Mo
     content = _read(checkpoint, trust)
     if not isinstance(content, Mapping) or "state_dict" not in content:
         raise ImportRefused(f"{checkpoint.name} is no Lightning checkpoint: it has no state_dict")
-    net = _make(reference, dict(content.get("hyper_parameters") or {}))
+    net = _make(reference, find(reference), dict(content.get("hyper_parameters") or {}))
     _fill(net, content["state_dict"], checkpoint.name)
     return net.eval()
 
 
-def _make(reference: str, arguments: dict[str, Any]) -> torch.nn.Module:
-    made = find(reference)
+def _make(reference: str, made: Any, arguments: dict[str, Any]) -> torch.nn.Module:
+    """The network that `made` is, or makes of those of the arguments that it takes."""
     if not isinstance(made, torch.nn.Module) and callable(made):
         advice = "name a function without arguments that makes it"
         with refusing(f"{reference} cannot be made", advice):

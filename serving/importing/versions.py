@@ -6,6 +6,7 @@ A folder has one manifest for all its versions.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,15 +15,28 @@ from typing import Any, Self
 import msgspec
 
 from gateway.errors import ModelError
-from gateway.models.manifest import MANIFEST_NAME, Feature, Manifest, Output
+from gateway.models.image_feature import row_shape
+from gateway.models.manifest import MANIFEST_NAME, NAME, Feature, Manifest, Output
 from gateway.models.manifest import Parity as Tolerance
 from serving import layout
 from serving.importing.errors import ImportRefused
+from serving.importing.lenient import LEARNED
 from serving.importing.request import Request
 
 #: What of a feature and of an output all versions must have in common.
-_FEATURE = ("name", "type", "shape", "element", "categories")
+_FEATURE = (
+    "name", "type", "shape", "element", "categories", "finite",
+    "mode", "size", "layout", "scale", "mean", "std",
+)  # fmt: skip
+#: What its array is made of.
+_ARRAY = ("type", "element", "shape")
 _OUTPUT = ("name", "shape", "labels", "threshold")
+
+
+def check_name(name: str) -> None:
+    """Refuse a name that no model may have, such as one that leads to another folder."""
+    if not re.fullmatch(NAME, name):
+        raise ImportRefused(f"--name {name}: it must match {NAME}")
 
 
 def check_place(request: Request, name: str) -> None:
@@ -71,7 +85,7 @@ class Present:
         joined = msgspec.structs.replace(
             manifest,
             description=told or manifest.description,
-            features=_pairs(manifest.features, theirs.features, _feature),
+            features=_pairs(manifest.features, theirs.features, _feature(bool(self.others))),
             outputs=_pairs(manifest.outputs, theirs.outputs, _output(request)),
             batching=theirs.batching,
             out_of_range=theirs.out_of_range,
@@ -81,7 +95,13 @@ class Present:
             return joined, ()
         self._check("features", _FEATURE, joined)
         self._check("outputs", _OUTPUT, joined)
-        return _widened(theirs, joined, self.others)
+        widened, notes = _widened(theirs, joined, self.others)
+        lost = [
+            one.name
+            for one, ours in zip(joined.features, manifest.features, strict=True)
+            if one.finite and not ours.finite
+        ]
+        return widened, (*notes, *(f"{name}: null is refused, as before" for name in lost))
 
     def check_backends(self, manifest: Manifest) -> None:
         """Refuse backends that the versions which stay do not have."""
@@ -114,17 +134,53 @@ def _pairs(ours: Iterable[Any], theirs: Iterable[Any], join_one: Any) -> tuple[A
     return tuple(join_one(one, known[one.name]) if one.name in known else one for one in ours)
 
 
-def _feature(ours: Feature, theirs: Feature) -> Feature:
-    ours = msgspec.structs.replace(ours, description=theirs.description, unit=theirs.unit)
-    if any(getattr(ours, what) != getattr(theirs, what) for what in ("type", "element", "shape")):
-        return ours
-    derived = ours.range is not None or ours.categories is not None or theirs.example is None
-    return msgspec.structs.replace(
-        ours,
-        finite=theirs.finite,
-        range=ours.range or theirs.range,
-        example=ours.example if derived else theirs.example,
-    )
+def _feature(shared: bool) -> Any:
+    """How a feature is joined with theirs; `shared` with that of versions that stay."""
+
+    def joined(ours: Feature, theirs: Feature) -> Feature:
+        if _pictured(ours, theirs):
+            return theirs
+        written = theirs.description and not theirs.description.startswith(LEARNED)
+        closed = shared and theirs.categories is not None
+        ours = msgspec.structs.replace(
+            ours,
+            description=theirs.description if written or closed else ours.description,
+            unit=theirs.unit,
+        )
+        if any(getattr(ours, what) != getattr(theirs, what) for what in _ARRAY):
+            return ours
+        if ours.type != "number":
+            ours = msgspec.structs.replace(ours, finite=theirs.finite)
+        if shared:
+            # A version that stays was not tried with what only ours answers.
+            ours = msgspec.structs.replace(
+                ours,
+                finite=ours.finite or theirs.finite,
+                categories=ours.categories or theirs.categories,
+            )
+        derived = ours.range is not None or ours.categories is not None or theirs.example is None
+        return msgspec.structs.replace(
+            ours,
+            range=ours.range or theirs.range,
+            example=ours.example if derived else theirs.example,
+        )
+
+    return joined
+
+
+def _pictured(ours: Feature, theirs: Feature) -> bool:
+    """Whether they made pictures of the tensor we have, or the same as we do."""
+    if theirs.type != "image" or ours.element != theirs.element:
+        return False
+    if ours.type == "tensor":
+        return ours.shape == row_shape(theirs)
+    return _picture(ours) == _picture(theirs)
+
+
+def _picture(feature: Feature) -> tuple[Any, ...]:
+    """How its pictures become an array, with what a manifest may leave unsaid."""
+    ways = (feature.mode or "RGB", feature.layout or "HWC", feature.scale or 1.0)
+    return (feature.type, feature.size, *ways, feature.mean, feature.std)
 
 
 def _output(request: Request) -> Any:
@@ -143,7 +199,14 @@ def _output(request: Request) -> Any:
 
 def _signature(manifest: Manifest, what: str, fields: tuple[str, ...]) -> list[tuple[Any, ...]]:
     """What of a section of the manifest a version depends on."""
-    return [tuple(getattr(one, field) for field in fields) for one in getattr(manifest, what)]
+    return [tuple(_fact(one, field) for field in fields) for one in getattr(manifest, what)]
+
+
+def _fact(one: Any, field: str) -> Any:
+    value = getattr(one, field)
+    if field == "finite":
+        return None if value else "null for NaN"
+    return value
 
 
 def _first(theirs: list[tuple[Any, ...]], ours: list[tuple[Any, ...]]) -> str:

@@ -46,7 +46,7 @@ def columns(numbers: Any = None) -> ColumnTransformer:
     """Unfitted preprocessing as people write it: imputed and scaled numbers, encoded strings."""
     strings = make_pipeline(
         SimpleImputer(strategy="most_frequent"),
-        OneHotEncoder(handle_unknown="ignore", sparse_output=False),
+        OneHotEncoder(sparse_output=False),
     )
     scaled = numbers or make_pipeline(SimpleImputer(), StandardScaler())
     return ColumnTransformer(

@@ -122,6 +122,7 @@ def test_missing_framework_is_named_with_what_installs_it(folder: Path) -> None:
         ("raise subprocess.CalledProcessError(3, ['archiver'])", "could not be packed: status 3"),
         ("raise ModelError('no such artifact')", "no such artifact"),
         ("import my_features", "imports my_features, which is not here; run the import where"),
+        ("import skops.absent", "skops.absent is not installed; .*'.\\[train\\]'"),
         ("import pandas.absent", "pandas.absent is not installed; .*'.\\[train\\]'"),
     ],
 )
@@ -137,3 +138,49 @@ def test_what_stops_an_import_is_told_in_one_line(
     (line,) = told.stderr.splitlines()
     assert re.match(f"error: .*{said}", line), line
     assert "pip install my_features" not in line
+
+
+@pytest.mark.parametrize("name", ["x/net", "../../stray", "..", "", "/tmp/net"])
+def test_a_name_that_leads_elsewhere_is_refused_before_anything_is_made(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(*anything: Any) -> None:
+        raise AssertionError("the model was loaded")
+
+    monkeypatch.setattr("serving.importing.importer.load", load)
+    monkeypatch.chdir(tmp_path)
+    told = CliRunner().invoke(app, ["import", "net.onnx", "--name", name, "--replace"])
+    assert told.exit_code == 1
+    assert told.stderr.startswith(f"error: --name {name}: it must match [A-Za-z0-9]")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["net.onnx", "--weights", "w.pt"], "--weights: an ONNX graph has no use for it"),
+        (["net.onnx", "--input", "x:float32:3"], "--input: an ONNX graph"),
+        (["net.onnx", "--module", "m:Net"], "--module: an ONNX graph"),
+        (["net.onnx", "--signature", "s"], "--signature: an ONNX graph"),
+        (["net.keras", "--checkpoint", "w.ckpt"], "--checkpoint: a Keras file"),
+        (["saved", "--input", "x:float32:3"], "--input: a SavedModel"),
+        (["m.joblib", "--weights", "w.pt"], "--weights: a Python object"),
+        (["--module", "m:Net", "--signature", "s"], "--signature: a PyTorch network"),
+        (["--module", "m:Net", "--weights", "w.pt", "--checkpoint", "w.ckpt"], "say one of them"),
+        (["net.onnx", "--mean", "0.5"], "--mean: it is for pictures"),
+        (["net.onnx", "--image", "x:CMYK:CHW"], "--image x:CMYK:CHW: it must look like"),
+        (["net.onnx", "--image", "x:RGB:CHW:much"], "--image much: it must be numbers"),
+    ],
+)
+def test_options_of_another_kind_of_source_are_refused_by_name(
+    arguments: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for file in ("net.onnx", "net.keras", "m.joblib"):
+        Path(file).touch()
+    Path("saved").mkdir()
+    Path("saved/saved_model.pb").touch()
+    told = CliRunner().invoke(app, ["import", *arguments])
+    assert told.exit_code == 1
+    (line,) = told.stderr.splitlines()
+    assert said in line, line

@@ -96,6 +96,25 @@ def test_the_tolerance_holds_for_the_saved_model_too(take: Take, tmp_path: Path)
     assert 1e-4 < imported.files["saved_model"] <= 0.5
 
 
+@pytest.mark.parametrize(
+    ("spec", "said"),
+    [
+        (tf.TensorSpec(None, tf.float32, name="x"), "input x takes tensors of any rank"),
+        (tf.TensorSpec((None, 3), tf.bfloat16, name="x"), "input x takes bfloat16"),
+        (tf.TensorSpec((), tf.float32, name="x"), "its first must be the batch"),
+    ],
+)
+def test_inputs_that_cannot_be_sent_are_refused(
+    spec: Any, said: str, take: Take, tmp_path: Path
+) -> None:
+    module = tf.Module()
+    served = tf.function(lambda x: {"y": x + x}, input_signature=[spec])
+    tf.saved_model.save(module, str(tmp_path / "odd"), signatures=served)
+    with pytest.raises(ImportRefused, match=said):
+        take(source=str(tmp_path / "odd"))
+    assert not (tmp_path / "models").exists()
+
+
 def test_python_code_in_the_file_needs_trust(take: Take, tmp_path: Path) -> None:
     layer = keras.layers.Lambda(lambda x: x * 2)
     keras.Sequential([keras.Input((3,)), layer]).save(tmp_path / "code.keras")

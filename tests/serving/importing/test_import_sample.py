@@ -33,22 +33,35 @@ def test_rows_with_a_missing_value_are_left_out(tmp_path: Path) -> None:
     path.write_text('\ufeff,a,b,other\n0,1,"x, y",\n1,,z,\n2,3,NaN,\n3,4,"two\nlines",5\n')
     sample = read_sample(path)
     assert list(sample.columns) == ["a", "b", "other"], "a column without a name is an index"
-    columns, skipped = sample.read({"a": False, "b": True})
+    columns, left = sample.read({"a": False, "b": True})
     assert columns["a"].tolist() == [1, 4]
     assert columns["b"].tolist() == ["x, y", "two\nlines"]
-    assert skipped == 2
+    assert left.rows == 2
+    assert left.because == {"a is missing": 1, "b is missing": 1}
 
 
 def test_rows_with_infinity_are_left_out(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text("a,b\n1,inf\n-Infinity,x\n1e999,y\nNAN,z\n2,w\n")
-    columns, skipped = read_sample(path).read({"a": False, "b": True})
+    columns, left = read_sample(path).read({"a": False, "b": True})
     assert columns["a"].tolist() == [1, 2]
     assert columns["b"].tolist() == ["inf", "w"]
-    assert skipped == 3
+    assert left.rows == 3
+    assert left.because == {"a is not finite": 3}
     path.write_text("a,b\n1,inf\n")
     with pytest.raises(ImportRefused, match="missing or infinite in every row"):
         read_sample(path).read({"b": False})
+
+
+def test_gaps_stay_where_they_may_and_learned_words_are_not_missing(tmp_path: Path) -> None:
+    path = tmp_path / "rows.csv"
+    path.write_text("a,b\n1,None\n,x\ninf,x\n2,NA\n")
+    columns, left = read_sample(path).read(
+        {"a": False, "b": True}, {"b": ("None", "x")}, gaps=("a",)
+    )
+    np.testing.assert_array_equal(columns["a"].astype(float), [1, np.nan])
+    assert columns["b"].tolist() == ["None", "x"]
+    assert left.because == {"b is missing": 1, "a is not finite": 1}
 
 
 @pytest.mark.parametrize(

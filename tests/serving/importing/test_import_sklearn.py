@@ -259,6 +259,14 @@ def test_probabilities_that_contradict_the_classes_are_refused(
         take(fitted, sample=data)
 
 
+def test_labels_may_have_other_names_than_the_classes(take: Take, frame: Any, data: Path) -> None:
+    fitted = pipeline(LogisticRegression()).fit(frame, frame["bought"])
+    imported = take(fitted, sample=data, labels=("leaves", "buys"))
+    assert imported.manifest.outputs[0].labels == ("leaves", "buys")
+    with pytest.raises(ImportRefused, match="there are 3 labels"):
+        take(fitted, sample=data, labels=("a", "b", "c"), name="three")
+
+
 def test_a_pickle_is_loaded_only_when_it_is_trusted(
     take: Take, frame: Any, data: Path, tmp_path: Path
 ) -> None:

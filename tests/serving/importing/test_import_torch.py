@@ -74,6 +74,18 @@ class Six(torch.nn.Module):
 
     def forward(self, features):
         return self.last(features)
+
+from user_net import Net
+
+trained = Net()
+
+def fresh():
+    return Net()
+
+def loaded():
+    net = Net()
+    net.load_state_dict(trained.state_dict())
+    return net
 """
 
 
@@ -169,7 +181,10 @@ def test_several_inputs_and_named_outputs_from_arrays(take: Take, folder: Path) 
     draw = np.random.default_rng(1)
     tokens, x = draw.integers(0, 20, (30, 5)), draw.normal(size=(30, 3)).astype(np.float32)
     np.savez("rows.npz", x=x, tokens=tokens)
-    imported = take(module="user_others:Tokens", sample=Path("rows.npz"))
+    torch.save(_net("user_others:Tokens").state_dict(), "weights.pt")
+    imported = take(
+        module="user_others:Tokens", weights=Path("weights.pt"), sample=Path("rows.npz")
+    )
     features = [(f.name, f.shape, f.dtype) for f in imported.manifest.features]
     assert features == [("tokens", (5,), "int64"), ("x", (3,), "float32")]
     outputs = [(o.name, o.shape) for o in imported.manifest.outputs]
@@ -225,7 +240,7 @@ def test_a_preprocessing_that_makes_another_tensor_is_refused(
         value.type.tensor_type.shape.dim[1].dim_value = 3
     monkeypatch.setattr("serving.importing.torch_model.identity_graph", lambda spec: twice)
     with pytest.raises(ImportRefused, match=r"output preprocess\.onnx: the export differs"):
-        take(module="user_net:Net", inputs=(parse_spec("features:float32:3"),))
+        take(module="user_others:trained", inputs=(parse_spec("features:float32:3"),))
 
 
 def test_preprocessing_is_merged_before_the_network(
@@ -271,6 +286,25 @@ def test_what_cannot_be_exported_is_refused(net: str, said: str, take: Take, fol
     assert not (folder / "models").exists()
 
 
+@pytest.mark.parametrize("maker", ["user_net:Net", "user_others:fresh"])
+def test_a_network_that_has_learned_nothing_is_refused(
+    maker: str, take: Take, folder: Path
+) -> None:
+    with pytest.raises(ImportRefused, match=r"has learned nothing: .*--weights or --checkpoint"):
+        take(module=maker, inputs=(parse_spec("features:float32:3"),))
+    assert not (folder / "models").exists()
+
+
+@pytest.mark.parametrize("ready", ["user_others:trained", "user_others:loaded"])
+def test_a_network_may_have_its_weights_already(ready: str, take: Take, folder: Path) -> None:
+    imported = take(module=ready, inputs=(parse_spec("features:float32:3"),))
+    validator, graph = _graph(imported)
+    answer: Any = graph.run(validator.convert([{"features": [1, 2, 3]}]))["output"]
+    with torch.inference_mode():
+        expected = find("user_others:trained")(torch.tensor([[1.0, 2.0, 3.0]])).numpy()
+    np.testing.assert_allclose(answer, expected, atol=1e-6)
+
+
 def test_weights_are_never_executed_and_must_fit(take: Take, folder: Path) -> None:
     torch.save(_net(), "whole.pt")
     torch.save(_net("user_others:Tokens").state_dict(), "other.pt")
@@ -280,7 +314,7 @@ def test_weights_are_never_executed_and_must_fit(take: Take, folder: Path) -> No
     with pytest.raises(ImportRefused, match="does not fit Net: it lacks"):
         take(module="user_net:Net", weights=Path("other.pt"), inputs=inputs)
     with pytest.raises(ImportRefused, match="forward takes features; say of which dtype"):
-        take(module="user_net:Net")
+        take(module="user_others:trained")
     with pytest.raises(ImportRefused, match=r"--module package.module:Network --weights whole.pt"):
         take(source="whole.pt")
 
