@@ -2,13 +2,14 @@
 
 aiohttp parses what arrives, as ever. A request for the door whose body has come whole, the usual
 case, is answered without the task, request and response that aiohttp makes for each, which together
-cost more than all the gateway does. Whatever is unusual in any way goes aiohttp's way.
+cost more than all the gateway does. Many clients send the head and the body apart: a small body is
+waited for. Whatever is unusual in any way goes aiohttp's way.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
 
 from aiohttp import StreamReader, web
 from aiohttp.http import HttpProcessingError, HttpVersion11, RawRequestMessage
@@ -17,6 +18,9 @@ from aiohttp.http_exceptions import LineTooLong
 from gateway.api.drain import Drain
 from gateway.api.wire import closing, head, problem
 from gateway.errors import GatewayError, InvalidRequest
+
+#: Bytes of a body that is waited for; a longer one is read by aiohttp, which bounds what it keeps.
+_SMALL_BODY = 64 * 1024
 
 
 class Arrival:
@@ -74,7 +78,7 @@ class Connection(web.RequestHandler):
     wait in aiohttp's queue, and aiohttp's task, which would take them up, is not woken.
     """
 
-    __slots__ = ("_arrival", "_begun", "_body", "_door", "_drain", "_turning", "unread")
+    __slots__ = ("_arrival", "_begun", "_body", "_door", "_drain", "_holds", "_turning", "unread")
 
     def __init__(self, door: Door, drain: Drain, server: web.Server, **options: Any) -> None:
         super().__init__(server, **options)
@@ -82,6 +86,8 @@ class Connection(web.RequestHandler):
         self._drain = drain
         self._arrival: Arrival | None = None
         self._turning = False
+        #: Whether a request is kept from aiohttp until its body has come.
+        self._holds = False
         #: Since when a head or body comes in, in the loop's time; 0.0 while none does.
         self._begun = 0.0
         #: The body that comes in.
@@ -186,7 +192,7 @@ class Connection(web.RequestHandler):
         They do not pass while it waits behind another, or after it was answered already: aiohttp
         itself bounds how long it then reads on.
         """
-        if self._begun and self.busy and not self._is_read:
+        if self._begun and self.busy and not self._is_read and not self._holds:
             self._begun = now
         return now - self._begun if self._begun else 0.0
 
@@ -234,9 +240,13 @@ class Connection(web.RequestHandler):
     def _turn(self) -> None:
         """Let the door, or else aiohttp, take the oldest requests that wait."""
         self._turning = True
+        self._holds = False
         try:
             while self._arrival is None and self._messages:
                 if not self._take():
+                    self._holds = self._comes_soon()
+                    if self._holds:
+                        return
                     if self._waiter is not None and not self._waiter.done():
                         self._waiter.set_result(None)
                     return
@@ -245,19 +255,7 @@ class Connection(web.RequestHandler):
 
     def _take(self) -> bool:
         message, payload = self._messages[0]
-        transport = self.transport
-        if (
-            not isinstance(message, RawRequestMessage)  # it could not be parsed
-            or message.method != "POST"
-            or not self._door.wants(message.path)
-            or not payload.is_eof()
-            or message.version != HttpVersion11
-            or message.should_close
-            or message.compression
-            or message.upgrade
-            or transport is None
-            or transport.get_write_buffer_size()  # the client has not yet read the last answer
-        ):
+        if not self._is_usual(message) or not payload.is_eof():
             return False
         self._messages.popleft()
         body = payload.read_nowait()
@@ -279,6 +277,32 @@ class Connection(web.RequestHandler):
         if self._manager is not None:
             self._manager.requests_count += 1
         return True
+
+    def _is_usual(self, message: object) -> TypeGuard[RawRequestMessage]:
+        """Whether the door may take the request, going by its head."""
+        transport = self.transport
+        return (
+            isinstance(message, RawRequestMessage)  # else it could not be parsed
+            and message.method == "POST"
+            and self._door.wants(message.path)
+            and message.version == HttpVersion11
+            and not message.should_close
+            and not message.compression
+            and not message.upgrade
+            and transport is not None
+            and not transport.get_write_buffer_size()  # the client has read the last answer
+        )
+
+    def _comes_soon(self) -> bool:
+        """Whether the oldest request lacks nothing but its body, which is small.
+
+        Until it has come, aiohttp's task is not woken. The sweep ends the connection where that
+        takes too long, as it does for a head.
+        """
+        message, payload = self._messages[0]
+        if payload.is_eof() or not self._is_usual(message) or "Expect" in message.headers:
+            return False
+        return 0 < int(message.headers.get("Content-Length", 0)) <= _SMALL_BODY
 
     def _finish(self) -> None:
         self._request_in_progress = False

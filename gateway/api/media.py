@@ -32,16 +32,21 @@ def kind_of(content_type: str) -> str:
     return content_type.partition(";")[0].strip().lower()
 
 
+def is_json(content_type: str) -> bool:
+    """Whether this ``Content-Type`` stands for JSON, whatever its parameters."""
+    kind = kind_of(content_type)
+    return kind == JSON or kind.endswith("+json")
+
+
 def check_content_type(request: web.BaseRequest, manifest: Manifest) -> None:
     """Raise :class:`UnsupportedMediaType` unless the model takes the body, or it may be JSON."""
     sent = request.headers.get("Content-Type")
     if sent is None:
         return
-    kind = kind_of(sent)
-    if kind == JSON or kind.endswith("+json"):
+    if is_json(sent):
         return
     allowed = media_types(manifest)
-    if kind not in allowed:
+    if kind_of(sent) not in allowed:
         raise UnsupportedMediaType(sent, allowed)
 
 

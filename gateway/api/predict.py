@@ -15,7 +15,7 @@ from aiohttp import web
 from gateway.api.connection import Arrival
 from gateway.api.envelope import ID_HEADER, VISIT, Envelope, Visit
 from gateway.api.intake import CONTENT_TYPE, Asked, Intake, not_finite
-from gateway.api.media import check_content_type
+from gateway.api.media import check_content_type, is_json
 from gateway.api.state import query_parameters
 from gateway.models.rows import Rows
 from gateway.routing.answer import Answer
@@ -85,10 +85,10 @@ class PredictDoor(Intake):
 
     def take(self, arrival: Arrival) -> bool:
         """See :class:`gateway.api.connection.Door`."""
-        if (
-            arrival.headers.get("Content-Type", CONTENT_TYPE) != CONTENT_TYPE
-            or len(arrival.body) > self._router.settings.max_body_bytes
-        ):
+        sent = arrival.headers.get("Content-Type", CONTENT_TYPE)
+        if sent != CONTENT_TYPE and not is_json(sent):
+            return False
+        if len(arrival.body) > self._router.settings.max_body_bytes:
             return False
         visit = Visit(arrival, PATH)
         self._trace(visit)

@@ -1,23 +1,21 @@
-"""What every backend behind HTTP shares: one pooled session, deadlines, errors, stand-ins."""
+"""What every backend behind HTTP shares: pooled connections, deadlines, errors, stand-ins."""
 
 from __future__ import annotations
 
+import asyncio
 import json
-from functools import lru_cache
 from typing import Any
 
-import aiohttp
 import msgspec
 from yarl import URL
 
 from gateway.backends.base import Backend, Call
+from gateway.backends.pool import BROKEN, STALE, NoConnection, Pool, words
 from gateway.errors import BackendError, BackendTimeout, BackendUnavailable, ConfigError, shorten
 
 #: A server that only stands in for the real one says so with this header in every reply.
 STAND_IN_HEADER = "X-Stand-In"
 _MAX_DETAIL_CHARS = 500
-#: A reused connection the server has meanwhile closed, or is closing.
-_STALE = (aiohttp.ServerDisconnectedError, ConnectionResetError, BrokenPipeError)
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -36,7 +34,7 @@ class Reply(msgspec.Struct, frozen=True):
 
 
 class HTTPBackend(Backend):
-    """A backend reached over HTTP, with one session for all its models.
+    """A backend reached over HTTP, with one pool of connections for all its models.
 
     ``max_connections`` bounds the pool, ``connect_timeout`` (seconds) the time to a connection
     within a call's deadline.
@@ -50,7 +48,7 @@ class HTTPBackend(Backend):
         self.url = str(self._base.with_user(None)).rstrip("/")
         self._max_connections = max_connections
         self._connect_timeout = connect_timeout
-        self._open_session: aiohttp.ClientSession | None = None
+        self._open_pool: Pool | None = None
 
     async def request(
         self, method: str, path: str, call: Call, body: object = None, base: URL | None = None
@@ -62,43 +60,31 @@ class HTTPBackend(Backend):
         made, :class:`BackendTimeout` at the deadline, :class:`BackendError` when the reply breaks
         off.
         """
-        data = None if body is None else msgspec.json.encode(body)
+        data = b"" if body is None else msgspec.json.encode(body)
         headers = {**call.headers, "Content-Type": "application/json"} if data else call.headers
-        url = _join(base or self._base, path)
+        base = base or self._base
         for last_try in (False, True):
             remaining = call.remaining
             if remaining <= 0:
                 raise BackendTimeout(self.name, "it did not answer within the deadline")
-            timeout = aiohttp.ClientTimeout(total=remaining, sock_connect=self._connect_timeout)
             try:
-                async with self._session().request(
-                    method,
-                    url,
-                    data=data,
-                    headers=headers,
-                    timeout=timeout,
-                    allow_redirects=False,
-                ) as response:
-                    return Reply(
-                        response.status,
-                        await response.read(),
-                        response.headers.get(STAND_IN_HEADER),
+                async with asyncio.timeout(remaining):
+                    status, received, content = await self._pool().exchange(
+                        method, base, path, headers, data
                     )
-            except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-                raise BackendUnavailable(
-                    self.name, f"no connection to {self.url}: {_reason(error)}"
-                ) from error
-            except _STALE as error:
+                return Reply(status, content, received.get(STAND_IN_HEADER))
+            except NoConnection as error:
+                detail = f"no connection to {base.origin()}: {error}"
+                raise BackendUnavailable(self.name, detail) from error
+            except STALE as error:
                 if last_try:
-                    raise BackendUnavailable(
-                        self.name, f"{self.url} closed the connection: {_reason(error)}"
-                    ) from error
+                    detail = f"{base.origin()} closed the connection: {words(error)}"
+                    raise BackendUnavailable(self.name, detail) from error
             except TimeoutError as error:
                 raise BackendTimeout(self.name, "it did not answer within the deadline") from error
-            except aiohttp.ClientError as error:
-                raise BackendError(
-                    self.name, f"the reply cannot be read: {_reason(error)}"
-                ) from error
+            except BROKEN as error:
+                detail = f"the reply cannot be read: {words(error)}"
+                raise BackendError(self.name, shorten(detail, _MAX_DETAIL_CHARS)) from error
         raise AssertionError("unreachable: the last try returns or raises")
 
     def refusal(self, reply: Reply, words: str | None) -> BackendError:
@@ -112,27 +98,12 @@ class HTTPBackend(Backend):
         return BackendError(self.name, detail)
 
     async def close(self) -> None:
-        if self._open_session is not None:
-            await self._open_session.close()
-            self._open_session = None
+        if self._open_pool is not None:
+            await self._open_pool.close()
+            self._open_pool = None
 
-    def _session(self) -> aiohttp.ClientSession:
-        """The session, made at first use because it belongs to the running event loop."""
-        if self._open_session is None:
-            self._open_session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=self._max_connections),
-                cookie_jar=aiohttp.DummyCookieJar(),
-                trust_env=False,
-                auto_decompress=True,
-            )
-        return self._open_session
-
-
-@lru_cache(maxsize=1_000)
-def _join(base: URL, path: str) -> URL:
-    """The URL of a path below ``base``; kept, because making one costs as much as sending it."""
-    return base.joinpath(*path.strip("/").split("/"))
-
-
-def _reason(error: BaseException) -> str:
-    return str(error) or type(error).__name__
+    def _pool(self) -> Pool:
+        """The connections, made at first use because they belong to the running event loop."""
+        if self._open_pool is None:
+            self._open_pool = Pool(self._max_connections, self._connect_timeout)
+        return self._open_pool

@@ -18,17 +18,17 @@ from gateway.errors import BackendError, BackendTimeout, Overloaded
 from gateway.models.manifest import Batching
 from gateway.models.rows import Outputs, Rows, join
 from gateway.routing.answer import Answer, Results
+from gateway.routing.cost import Cost
 from gateway.routing.queue import Asker, Awaiting, Place, Queue
 
 if TYPE_CHECKING:
     from gateway.spans import Tracing
 
-#: What a new call's time per row counts for in the mean.
-_NEW_SHARE = 0.2
-#: How many times as long as those before it a call may count for, however long it took.
-_BELIEVED = 4.0
 #: Seconds between looks whether everybody has been told; see :meth:`Batcher.finish`.
 _LOOK_S = 0.01
+#: Seconds between looks for requests past their deadline, and how many times as long as a look at
+#: them all takes: with thousands waiting, one look per request would be all the thread does.
+_LATE_LOOK_S, _LATE_LOOK_TIMES = 0.005, 10
 
 
 class Observer(Protocol):
@@ -74,18 +74,21 @@ class Batcher:
         self._observer = observer
         self._tracing = tracing
         self._free = self._concurrency = concurrency
-        #: Seconds a row has taken of late, the newest calls weighing most.
-        self._row_s = 0.0
+        self._cost = Cost()
         self._queue = Queue()
         self._in_flight: set[Place] = set()
         self._calls: set[asyncio.Task[None]] = set()
         self._next: asyncio.Handle | asyncio.Task[None] | None = None
+        #: Set while a batch waits to fill up.
+        self._filling: asyncio.TimerHandle | None = None
         self._answers_now = type(backend).predict_now is not Backend.predict_now
         self._turn: asyncio.Handle | None = None
         #: Whether the last batch answered in this thread was a single request.
         self._lonely = False
         self._alarm: asyncio.TimerHandle | None = None
         self._alarm_at = 0.0
+        #: When deadlines may be looked at again.
+        self._look_at = 0.0
 
     @cached_property
     def _loop(self) -> asyncio.AbstractEventLoop:
@@ -112,8 +115,9 @@ class Batcher:
     def enqueue(self, rows: Rows, call: Call, asker: Asker) -> Place:
         """Tell ``asker`` what the backend answers, later and on the event loop's thread.
 
-        At the call's deadline it is told :class:`BackendTimeout`, whether its batch has come back
-        or not. Raises :class:`Overloaded`, and :class:`BackendTimeout` past the deadline.
+        At the call's deadline, or some milliseconds later where many wait, it is told
+        :class:`BackendTimeout`, whether its batch has come back or not. Raises
+        :class:`Overloaded`, and :class:`BackendTimeout` past the deadline.
         """
         if self._queue:
             self._admit(rows.count)
@@ -146,7 +150,7 @@ class Batcher:
 
     async def close(self) -> None:
         """Stop; requests that still wait are answered with :class:`BackendTimeout`."""
-        for scheduled in (self._next, self._alarm):
+        for scheduled in (self._next, self._filling, self._alarm):
             if scheduled is not None:
                 scheduled.cancel()
         stopping = BackendTimeout(self._target.backend, "the gateway is stopping")
@@ -161,7 +165,8 @@ class Batcher:
         waiting = self._queue.rows
         if waiting + rows > self._limits.max_queue_size:
             raise Overloaded(self._target.backend, f"{waiting} rows wait for it already")
-        wait_ms = waiting * self._row_s / self._concurrency * 1000
+        calls = math.ceil(waiting / self._max_rows)
+        wait_ms = self._cost.seconds(calls, waiting) / self._concurrency * 1000
         if wait_ms > self._limits.max_queue_wait_ms:
             raise Overloaded(self._target.backend, f"what waits will take it {wait_ms:.0f} ms")
 
@@ -176,13 +181,31 @@ class Batcher:
         """
         if self._next is not None or not self._queue or not self._free:
             return
-        delay = self._limits.max_queue_delay_ms / 1000
-        if delay and self._queue.rows < self._max_rows:
-            self._next = self._loop.call_later(delay, self._send_next)
-        elif self._answers_now:
+        if self._limits.max_queue_delay_ms and self._fills():
+            return
+        if self._answers_now:
             self._next = self._loop.call_soon(self._send_next)
         else:
             self._next = self._start()
+
+    def _fills(self) -> bool:
+        """Whether the next batch waits to fill up: as long as its oldest request may be delayed."""
+        oldest = self._queue.peek()
+        if oldest is not None and self._queue.rows < self._max_rows:
+            delay_s = self._limits.max_queue_delay_ms / 1000
+            left_s = oldest.since + delay_s - time.perf_counter()
+            if left_s > 0:
+                if self._filling is None:
+                    self._filling = self._loop.call_later(left_s, self._filled)
+                return True
+        if self._filling is not None:
+            self._filling.cancel()
+            self._filling = None
+        return False
+
+    def _filled(self) -> None:
+        self._filling = None
+        self._go_on()
 
     def _send_next(self) -> None:
         """Have the next batch answered here and now, or start a call."""
@@ -285,11 +308,7 @@ class Batcher:
 
     def _settle(self, batch: list[Place], rows: Rows, outputs: Outputs, started: float) -> None:
         seconds = time.perf_counter() - started
-        row_s, known = seconds / rows.count, self._row_s
-        if known:
-            # One call may take long for the machine's reasons; several in a row are believed.
-            row_s = min(row_s, _BELIEVED * known)
-        self._row_s += (row_s - known) * _NEW_SHARE
+        self._cost.note(rows.count, seconds)
         results = Results(outputs, self._target, rows.count, seconds)
         start = 0
         for place in batch:
@@ -302,29 +321,40 @@ class Batcher:
     def _set_alarm(self, deadline: float) -> None:
         if self._alarm is not None:
             self._alarm.cancel()
-        wait = max(deadline - time.monotonic(), 0)
+        self._alarm_at = max(deadline, self._look_at)
+        wait = max(self._alarm_at - time.monotonic(), 0)
         self._alarm = self._loop.call_later(wait, self._expire)
-        self._alarm_at = deadline
 
     def _expire(self) -> None:
         """Fail what is past its deadline; wake again for the next. One timer serves them all."""
         self._alarm = None
         now = time.monotonic()
-        late, left = [], []
-        waiting = set(self._queue)
-        for place in (*waiting, *self._in_flight):
-            if place.over:
-                continue
-            if place.call.deadline <= now:
-                late.append(place)
-            else:
-                left.append(place.call.deadline)
-        if left:
-            self._set_alarm(min(left))
+        late: list[Place] = []
+        next_deadline = _sort_out(self._queue, now, late)
+        waiting = len(late)
+        next_deadline = min(next_deadline, _sort_out(self._in_flight, now, late))
+        look_s = time.monotonic() - now
+        self._look_at = now + max(_LATE_LOOK_S, _LATE_LOOK_TIMES * look_s)
+        if next_deadline < math.inf:
+            self._set_alarm(next_deadline)
         if self._observer is not None:
-            self._observer.expired(len(waiting.intersection(late)))
+            self._observer.expired(waiting)
         detail = "it did not answer within the deadline"
         _fail(late, BackendTimeout(self._target.backend, detail))
+
+
+def _sort_out(places: Iterable[Place], now: float, late: list[Place]) -> float:
+    """Add to ``late`` what is past its deadline; returns the earliest of the other deadlines."""
+    earliest = math.inf
+    for place in places:
+        if place.over:
+            continue
+        deadline = place.call.deadline
+        if deadline <= now:
+            late.append(place)
+        elif deadline < earliest:
+            earliest = deadline
+    return earliest
 
 
 def _rows(batch: list[Place]) -> Rows:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -152,16 +153,108 @@ async def test_both_ways_answer_the_same(started: Started, taken: list[bool]) ->
     good = json.dumps(PAYLOAD | {"count": 12}).encode()
     for body, status in ((good, "200"), (bad, "422"), (b"{", "400")):
         answers = []
-        for content_type in ("application/json", "application/json; charset=utf-8"):
-            head = f"POST /v1/predict HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
-            head += f"X-Request-Id: same\r\nContent-Type: {content_type}\r\n\r\n"
-            wire.writer.write(head.encode() + body)
+        for compressed in (False, True):  # compressed ones are left to the application
+            sent = gzip.compress(body) if compressed else body
+            wire.send(
+                sent, X_Request_Id="same", **({"Content_Encoding": "gzip"} if compressed else {})
+            )
             line, headers, content = await wire.receive()
             assert line.split()[1] == status
             headers.pop("Server-Timing", None)
             answers.append((line, headers, content))
         assert answers[0] == answers[1]
-    assert taken == [True, False] * 3
+    assert taken == [True] * 3
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    ["application/json; charset=utf-8", "Application/JSON ;charset=UTF-8", "application/x+json"],
+)
+async def test_json_by_any_name_is_taken(
+    started: Started, taken: list[bool], content_type: str
+) -> None:
+    wire = await started.connect()
+    body = json.dumps(PAYLOAD).encode()
+    head = f"POST /v1/predict HTTP/1.1\r\nHost: x\r\nContent-Type: {content_type}\r\n"
+    wire.writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+    status, _, content = await wire.receive()
+    assert status == "HTTP/1.1 200 OK"
+    assert content["predictions"][0]["total"] == 2.5
+    assert taken == [True]
+
+
+async def test_a_small_body_sent_apart_from_its_head_is_waited_for(
+    started: Started, taken: list[bool]
+) -> None:
+    wire = await started.connect()
+    body = json.dumps(PAYLOAD).encode()
+    head = f"POST /v1/predict HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+    for pieces in ([head, body], [head[:20], head[20:], body[:5], body[5:]], [head + body]):
+        for piece in pieces:
+            wire.writer.write(piece)
+            await asyncio.sleep(0.02)
+        status, headers, content = await wire.receive()
+        assert (status, "Connection" in headers) == ("HTTP/1.1 200 OK", False)
+        assert content["predictions"][0]["total"] == 2.5
+    wire.writer.write(head + body + head)  # and behind another request
+    assert (await wire.receive())[0] == "HTTP/1.1 200 OK"
+    wire.writer.write(body)
+    assert (await wire.receive())[0] == "HTTP/1.1 200 OK"
+    assert taken == [True] * 5
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "Expect: 100-continue\r\nContent-Length: {}",
+        "Transfer-Encoding: chunked",
+        "Content-Length: 100000",
+    ],
+)
+async def test_what_else_comes_without_its_body_is_left_to_the_application(
+    started: Started, taken: list[bool], lines: str
+) -> None:
+    wire = await started.connect()
+    body = json.dumps(PAYLOAD).encode()
+    head = f"POST /v1/predict HTTP/1.1\r\nHost: x\r\n{lines}\r\n\r\n".format(len(body))
+    wire.writer.write(head.encode())
+    await asyncio.sleep(0.02)
+    if "Expect" in lines:
+        interim = await asyncio.wait_for(wire.reader.readuntil(b"\r\n\r\n"), 5)
+        assert interim.startswith(b"HTTP/1.1 100 ")
+    if "chunked" in lines:
+        body = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+    wire.writer.write(body.ljust(100_000) if "100000" in lines else body)
+    assert (await wire.receive())[0] == "HTTP/1.1 200 OK"
+    assert taken == []
+
+
+async def test_who_leaves_before_the_body_has_come_leaves_nothing_behind(
+    started: Started, taken: list[bool]
+) -> None:
+    wire = await started.connect()
+    wire.writer.write(b"POST /v1/predict HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")
+    await asyncio.sleep(0.02)
+    wire.writer.transport.abort()
+    server = started.runner.server
+    assert server is not None
+    async with asyncio.timeout(5):
+        while True:
+            if not server.connections:
+                break
+            await asyncio.sleep(0.005)
+    assert taken == []
+
+
+async def test_what_is_no_json_is_left_to_the_application(
+    started: Started, taken: list[bool]
+) -> None:
+    wire = await started.connect()
+    head = "POST /v1/predict HTTP/1.1\r\nHost: x\r\nContent-Type: text/json; x=+json\r\n"
+    wire.writer.write(f"{head}Content-Length: 2\r\n\r\n{{}}".encode())
+    status, _, _ = await wire.receive()
+    assert status == "HTTP/1.1 415 Unsupported Media Type"
+    assert taken == [False]
 
 
 async def test_what_a_backend_fails_with_is_a_problem(started: Started, taken: list[bool]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.backends import Call, MemoryBackend, OnnxBackend, Target
+from gateway.backends.base import conform
 from gateway.errors import BackendError, BackendTimeout, BackendUnavailable, Overloaded
 from gateway.models.derive import derive_manifest
 from gateway.models.manifest import BackendSpec, Batching, Feature, Manifest, Output
 from gateway.models.repository import ModelVersion, Repository
 from gateway.models.rows import Outputs, Rows
-from gateway.routing.answer import Results
+from gateway.routing.answer import Answer, Results
 from gateway.routing.batcher import Batcher
 from tests.conftest import linear_graph
 
@@ -59,14 +61,51 @@ def double(rows: Rows) -> Outputs:
     return {"y": x.astype(np.float64) * 2}
 
 
+class Inline(MemoryBackend):
+    """Answers calls of up to three rows on the loop's thread, as small engines do."""
+
+    def predict_now(self, target: Target, rows: Rows) -> Outputs | None:
+        if rows.count > 3:
+            return None
+        outputs = conform(target, self.predictor(rows), rows.count)
+        self.calls.append(rows.count)
+        return outputs
+
+
+class Told:
+    """An asker that remembers when it was told what."""
+
+    def __init__(self) -> None:
+        self.error: Exception | None = None
+        self.at = 0.0
+
+    def answered(self, answer: Answer) -> None:
+        self.at = time.monotonic()
+
+    def failed(self, error: Exception) -> None:
+        self.error, self.at = error, time.monotonic()
+
+
+async def until(true: Callable[[], object]) -> None:
+    """Wait for something to become true; fails after some seconds."""
+    async with asyncio.timeout(10):
+        while True:
+            if true():
+                return
+            await asyncio.sleep(0.002)
+
+
 def rows_of(*values: float) -> Rows:
     return MODEL.validator.convert([{"x": value} for value in values])
 
 
 def make(
-    delay: float = 0.0, concurrency: int = 1, **limits: Any
+    delay: float = 0.0,
+    concurrency: int = 1,
+    kind: type[MemoryBackend] = MemoryBackend,
+    **limits: Any,
 ) -> tuple[Batcher, MemoryBackend, Seen]:
-    backend = MemoryBackend(double, delay=delay)
+    backend = kind(double, delay=delay)
     seen = Seen()
     target = Target("memory", MODEL, "only", {})
     return Batcher(backend, target, Batching(**limits), seen, concurrency), backend, seen
@@ -136,6 +175,35 @@ async def test_slow_calls_in_a_row_make_it_refuse_what_would_wait_too_long() -> 
     await batcher.close()
 
 
+@pytest.mark.parametrize("delay", [0.02, 0.05])
+async def test_what_one_call_would_answer_is_not_refused_after_lone_requests(delay: float) -> None:
+    """The calls take as long whatever is in them; lone ones cannot tell."""
+    batcher, backend, _ = make(delay=delay, max_batch_size=64)
+    for value in range(10):
+        await ask(batcher, value)
+    backend.calls.clear()
+    assert await asyncio.gather(*(ask(batcher, i) for i in range(64))) == [
+        [2 * i] for i in range(64)
+    ]
+    assert backend.calls == [64]
+    await batcher.close()
+
+
+async def test_where_rows_are_known_to_cost_much_few_may_wait() -> None:
+    batcher, _, _ = make(max_batch_size=64, max_queue_wait_ms=45)
+    for rows in (1, 8):
+        batcher._cost.note(rows, 0.01 * rows)
+    told, refused = [Told() for _ in range(40)], 0
+    for asker in told:
+        try:
+            batcher.enqueue(rows_of(1), Call.within(5), asker)
+        except Overloaded:
+            refused += 1
+    assert refused == 35  # four rows take 40 ms
+    await until(lambda: sum(asker.at > 0 for asker in told) == 5)
+    await batcher.close()
+
+
 async def test_several_calls_may_be_in_flight() -> None:
     batcher, backend, _ = make(delay=0.05, concurrency=3)
     tasks = []
@@ -166,6 +234,56 @@ async def test_a_queue_delay_fills_batches() -> None:
         await asyncio.sleep(0.001)
     await asyncio.gather(*tasks)
     assert backend.calls == [5]
+    await batcher.close()
+
+
+@pytest.mark.parametrize("kind", [MemoryBackend, Inline])
+async def test_a_full_batch_is_not_delayed(kind: type[MemoryBackend]) -> None:
+    batcher, backend, _ = make(kind=kind, max_batch_size=3, max_queue_delay_ms=1000)
+    started = time.perf_counter()
+    tasks = [asyncio.create_task(ask(batcher, i)) for i in range(2)]
+    await asyncio.sleep(0)  # these two wait for a third
+    assert await asyncio.gather(*tasks, ask(batcher, 2)) == [[0], [2], [4]]
+    assert time.perf_counter() - started < 0.5
+    assert backend.calls == [3]
+    await batcher.close()
+
+
+async def test_time_spent_waiting_for_the_backend_counts_as_delay() -> None:
+    batcher, backend, seen = make(max_batch_size=2, max_queue_delay_ms=1000)
+    gate = asyncio.Event()
+
+    async def predict(target: Target, rows: Rows, call: Call) -> Outputs:
+        backend.calls.append(rows.count)
+        await gate.wait()
+        return conform(target, double(rows), rows.count)
+
+    backend.predict = predict  # type: ignore[method-assign]
+    call, told = Call.within(5), Told()
+    for value in (0, 1):
+        batcher.enqueue(rows_of(value), call, Told())
+    await until(lambda: backend.calls)
+    place = batcher.enqueue(rows_of(2), call, told)
+    place.since -= 1  # seconds for which the first two were worked on
+    started = time.monotonic()
+    gate.set()
+    await until(lambda: told.at)
+    assert told.at - started < 0.5
+    assert seen.batches == [2, 1]
+    await batcher.close()
+
+
+async def test_who_leaves_does_not_end_the_delay_of_others() -> None:
+    batcher, backend, _ = make(max_queue_delay_ms=60)
+    gone = asyncio.create_task(ask(batcher, 0))
+    await asyncio.sleep(0.03)
+    started = time.perf_counter()
+    stays = asyncio.create_task(ask(batcher, 1))
+    await asyncio.sleep(0)
+    gone.cancel()
+    assert await stays == [2]
+    assert time.perf_counter() - started > 0.058
+    assert backend.calls == [1]
     await batcher.close()
 
 
@@ -282,6 +400,35 @@ async def test_each_request_keeps_its_own_deadline() -> None:
     await batcher.close()
 
 
+async def test_thousands_of_deadlines_do_not_take_the_thread(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A hung backend; each of the many that wait has a deadline of its own."""
+    looks = 0
+    original = Batcher._expire
+
+    def expire(batcher: Batcher) -> None:
+        nonlocal looks
+        looks += 1
+        original(batcher)
+
+    monkeypatch.setattr(Batcher, "_expire", expire)
+    batcher, _, seen = make(delay=30)
+    rows = rows_of(1)
+    calls = [Call.within(0.6 + i / 5_000) for i in range(1_500)]
+    told = [Told() for _ in calls]
+    for call, asker in zip(calls, told, strict=True):
+        batcher.enqueue(rows, call, asker)
+    await asyncio.sleep(0)
+    await until(lambda: all(asker.at for asker in told))
+    assert all(isinstance(asker.error, BackendTimeout) for asker in told)
+    early = [call.deadline - asker.at for call, asker in zip(calls, told, strict=True)]
+    assert max(early) < 0.002
+    assert seen.expiries < len(calls)  # some were in flight
+    assert looks < 100  # 0.3 s in steps of 5 ms take 60
+    await batcher.close()
+
+
 async def test_closing_answers_who_still_waits() -> None:
     batcher, _, _ = make(delay=1)
     tasks = [asyncio.create_task(ask(batcher, i)) for i in range(3)]
@@ -341,13 +488,32 @@ STEPS = st.lists(
 )
 
 
-@given(STEPS, st.integers(1, 8), st.integers(1, 3), st.sampled_from([0.0, 0.001, 0.004]))
-@settings(max_examples=60, deadline=None)
+@pytest.mark.parametrize("kind", [MemoryBackend, Inline])
+@given(
+    steps=STEPS,
+    max_batch=st.integers(1, 8),
+    concurrency=st.integers(1, 3),
+    delay=st.sampled_from([0.0, 0.001, 0.004]),
+    queue_delay_ms=st.sampled_from([0.0, 0.0, 2.0]),
+)
+@settings(max_examples=40, deadline=None)
 def test_any_interleaving_gives_everyone_their_own_rows(
-    steps: list[tuple[int, float, str]], max_batch: int, concurrency: int, delay: float
+    kind: type[MemoryBackend],
+    steps: list[tuple[int, float, str]],
+    max_batch: int,
+    concurrency: int,
+    delay: float,
+    queue_delay_ms: float,
 ) -> None:
     async def scenario() -> None:
-        batcher, backend, _ = make(delay, concurrency, max_batch_size=max_batch)
+        batcher, backend, _ = make(
+            delay,
+            concurrency,
+            kind,
+            max_batch_size=max_batch,
+            max_queue_delay_ms=queue_delay_ms,
+            max_queue_wait_ms=60_000,
+        )
         tasks: list[tuple[str, list[float], asyncio.Task[list[float]]]] = []
         for index, (count, pause, fate) in enumerate(steps):
             if pause:
@@ -371,6 +537,7 @@ def test_any_interleaving_gives_everyone_their_own_rows(
         longest = max(count for count, _, _ in steps)
         assert max(backend.calls, default=0) <= max(max_batch, longest)
         assert batcher.queued_rows == 0
+        await until(lambda: not batcher._in_flight and batcher._free == concurrency)
         await batcher.close()
 
     asyncio.run(scenario())
