@@ -123,6 +123,8 @@ def _check_images(original: Original, images: tuple[Feature, ...]) -> None:
     for image in images:
         if image.name not in names:
             raise ImportRefused(f"--image {image.name}: the model takes {_list(names)}")
+    if len({image.name for image in images}) < len(images):
+        raise ImportRefused("--image: an input is named twice")
 
 
 def with_number(features: tuple[Feature, ...], number: TensorType) -> tuple[Feature, ...]:
@@ -156,7 +158,13 @@ def _read(sample: Sample, original: Original, lenient: bool) -> tuple[dict[str, 
     if not known.any():
         raise ImportRefused(f"{sample.path.name}: no row holds only categories the model knows")
     left = left.also(int((~known).sum()), reasons)
-    return {name: column[known] for name, column in columns.items()}, left
+    kept = {name: column[known] for name, column in columns.items()}
+    for name, column in kept.items():
+        if column.dtype.kind == "f" and np.isnan(column).all():
+            raise ImportRefused(
+                f"{sample.path.name}: no row that can be sent has a value of {name}"
+            )
+    return kept, left
 
 
 def _joined(original: Original, given: tuple[str, ...]) -> Original:

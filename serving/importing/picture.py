@@ -37,7 +37,10 @@ def parse_image(text: str) -> Feature:
             f" image:RGB:CHW:255, with a mode of {', '.join(get_args(Mode))} and a layout of"
             f" {', '.join(get_args(Layout))}"
         )
-    factor = _numbers("--image", scale)[0] if text.count(":") == 3 else None
+    try:
+        factor = float(scale) if text.count(":") == 3 else None
+    except ValueError as error:
+        raise ImportRefused(f"--image {text}: the scale is one number, such as 255") from error
     checked: Any = {"mode": mode, "layout": layout}
     return Feature(name, "image", scale=factor, **checked)
 

@@ -142,7 +142,7 @@ function choice(entries, changed) {
     control: radios[0], body, group: true,
     json: () => radios.find((radio) => radio.checked)?.value ?? null,
     set: (value) => {
-      for (const radio of radios) radio.checked = radio.value === JSON.stringify(value);
+      for (const radio of radios) radio.checked = radio.value === write(value);
     },
   };
 }

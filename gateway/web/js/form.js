@@ -40,6 +40,8 @@ export function payloadForm(model, changed, send) {
     const unknown = Object.keys(row).filter((name) => !fields.some((one) => one.name === name));
     if (unknown.length) return `The model has no feature ${unknown.map((name) => `“${name}”`).join(", ")}.`;
     fields.forEach((one) => one.set(row[one.name], "As in the JSON"));
+    const lost = fields.filter((one) => !mayStand(row[one.name], one.json()));
+    if (lost.length) return `The form cannot say the same of ${lost.map((one) => `“${one.name}”`).join(", ")}.`;
     agreed = [fieldsAsJson(fields), editor.control.value];
     return "";
   }
@@ -107,6 +109,12 @@ export function payloadForm(model, changed, send) {
     /** The fields by name, JSON text and file, for code; null while JSON is edited. */
     entries: () => (modes.json() ? null : fields.map((one) => [one.name, one.json(), one.file?.() ?? ""]).filter(([, json]) => json !== null)),
   };
+}
+
+/** Whether a field says as much as the value it was given: an empty text is more than none. */
+function mayStand(value, json) {
+  if (value === undefined) return json === null;
+  return value === null ? json === null || json === "null" : json !== null;
 }
 
 function fieldsAsJson(fields) {

@@ -1,6 +1,7 @@
 // The field of an image: a file, seen before it is sent in base64.
 
 import { h, unique } from "./dom.js";
+import { bytes } from "./format.js";
 
 const SMALL = 112; // pixels; what is smaller is shown with its pixels as they are
 
@@ -32,7 +33,7 @@ export function imageField(feature, changed) {
     try {
       const source = await asDataUrl(file);
       if (mine !== choices) return;
-      keep(source.slice(source.indexOf(",") + 1), file.name, source, `${file.name}, ${Math.ceil(file.size / 1024).toLocaleString("en")} kB`);
+      keep(source.slice(source.indexOf(",") + 1), file.name, source, `${file.name}, ${bytes(file.size)}`);
     } catch {
       if (mine !== choices) return;
       keep(null, "", null, `${file.name} cannot be read; choose another.`);

@@ -116,6 +116,7 @@ def test_what_is_edited_as_json_is_kept(look: Look) -> None:
         (many, "The form shows one row"),
         ("{", "The form shows one row"),
         (json.dumps(row | {"height": 1}), "The model has no feature “height”"),
+        (json.dumps(row | {"big": 10**19}), "The form cannot say the same of “big”."),
     ):
         editor.fill(text)
         page.get_by_label("Form", exact=True).click(force=True)
@@ -169,6 +170,28 @@ def test_a_number_that_may_be_missing(look: Look) -> None:
         gap.get_by_role("textbox").fill(text)
         expect(gap.locator(".dot")).to_be_visible(visible=shown)
     assert page.evaluate("made[1].json()") == "11"
+
+
+def test_a_text_is_not_left_out_by_the_form(look: Look) -> None:
+    page = look("/").page
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    page.evaluate("""async () => {
+      const { payloadForm } = await import("/web/js/form.js");
+      const gap = { name: "gap", type: "number", finite: false };
+      const features = [{ name: "city", type: "string" }, gap];
+      const model = { features, example: { city: "Oslo", gap: 1 } };
+      const form = payloadForm(model, () => {}, () => {});
+      document.querySelector("main").replaceChildren(form.element);
+    }""")
+    editor = page.get_by_label("The request’s body")
+    for text in ('{"gap": 1}', '{"city": null, "gap": 1}', '{"city": "Oslo"}'):
+        edit(page, "JSON")
+        editor.fill(text)
+        page.get_by_label("Form", exact=True).click(force=True)
+        expect(page.get_by_role("alert")).to_contain_text("The form cannot say the same of")
+    editor.fill('{"city": "Rome", "gap": null}')
+    edit(page, "Form")
+    expect(page.get_by_label("city", exact=True)).to_have_value("Rome")
 
 
 @pytest.mark.parametrize("name", ["Predict", "Enter"])

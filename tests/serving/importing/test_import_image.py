@@ -80,6 +80,7 @@ def test_pictures_are_scaled_as_the_option_says(
         ("image:RGB:HWC", None, "RGB pictures as HWC do not make image:float32:3x4x6"),
         ("image:L:HW", None, "L pictures as HW do not make"),
         ("image:RGB:CHW:0", None, "scale must be above 0"),
+        ("image:RGB:CHW:255,128", None, "the scale is one number"),
         ("image:RGB:CHW", "0.5", "mean has 1 values, not one per channel"),
         ("picture:RGB:CHW", None, "--image picture: the model takes image"),
     ],
@@ -89,6 +90,8 @@ def test_pictures_that_do_not_fit_are_refused(
 ) -> None:
     with pytest.raises(ImportRefused, match=said):
         take(source=str(net), images=parse_images([option], mean, None))
+    with pytest.raises(ImportRefused, match="an input is named twice"):
+        take(source=str(net), images=_IMAGES * 2)
     assert not (tmp_path / "models").exists()
 
 

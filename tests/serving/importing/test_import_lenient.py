@@ -76,6 +76,13 @@ def test_gaps_and_new_strings_are_answered_as_by_the_pipeline(
     assert "missing numbers are answered, null in JSON: income" in imported.notes
 
 
+def test_gaps_alone_are_refused(take: Take, frame: Any, holes: Any, tmp_path: Path) -> None:
+    fitted = _pipeline(LogisticRegression()).fit(holes, holes["bought"])
+    (tmp_path / "gaps.csv").write_text("income,city\n,Oslo\n30000.5,\n,Rome\n")
+    with pytest.raises(ImportRefused, match="no row that can be sent has a value of income"):
+        take(fitted, sample=tmp_path / "gaps.csv")
+
+
 def test_rows_left_out_are_counted_with_their_reasons(
     take: Take, frame: Any, holes: Any, tmp_path: Path
 ) -> None:
