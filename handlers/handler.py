@@ -16,6 +16,7 @@ import importlib.util
 import inspect
 import json
 import logging
+import re
 import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -37,6 +38,8 @@ from gateway.models.validator import Validator
 from handlers.limits import limits
 from handlers.request_body import read_rows
 
+#: What PyTorch and numpy say of an index in a tensor; a network's own mistakes read otherwise.
+_BAD_INDEX = re.compile(r"out of range in self|out of bounds for (?:dimension|axis)")
 #: A request's place among those of a call, its rows, and whether it is answered by a list.
 Asked = tuple[int, Rows, bool]
 
@@ -61,7 +64,8 @@ class ModelFolderHandler:
         self._validator = Validator(self._manifest, *limits(), each_alone=True)
         self._labels = Labels(self._manifest)
         self._preprocess = Graph(folder / "preprocess.onnx", threads=1)
-        self._preprocess.check_inputs({feature.name for feature in self._manifest.features})
+        names = {feature.name for feature in self._manifest.features}
+        self._preprocess.check_inputs(names, self._manifest.gaps)
         self._net = _network(folder / packed["modelFile"])
         weights = torch.load(
             folder / packed["serializedFile"], map_location="cpu", weights_only=True
@@ -153,8 +157,11 @@ def _refuse(context: Any, index: int, error: InvalidRequest) -> bytes:
 
 def _fail(context: Any, index: int, error: Exception) -> bytes:
     """The answer to a request on which preprocessing or the network failed."""
-    words = str(error) if isinstance(error, IndexError) else refusal(error, proven=True)
+    words = refusal(error, proven=True)
+    if isinstance(error, IndexError) and _BAD_INDEX.search(str(error)):
+        words = str(error)
     if words is not None:
+        logging.getLogger(__name__).warning("a request was refused: %s", words)
         refused = InputRefused("torchserve", words)
         return _bad_request(context, index, refused, words, {"errors": refused.members["errors"]})
     logging.getLogger(__name__).error("a request failed", exc_info=error)

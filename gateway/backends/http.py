@@ -60,7 +60,10 @@ class HTTPBackend(Backend):
         made, :class:`BackendTimeout` at the deadline, :class:`BackendError` when the reply breaks
         off.
         """
-        data = b"" if body is None else msgspec.json.encode(body)
+        if isinstance(body, bytes):
+            data = body
+        else:
+            data = b"" if body is None else msgspec.json.encode(body)
         headers = {**call.headers, "Content-Type": "application/json"} if data else call.headers
         base = base or self._base
         for last_try in (False, True):

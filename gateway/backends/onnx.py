@@ -200,7 +200,7 @@ class OnnxBackend(Backend):
 
 def _check(graph: Graph, manifest: Manifest, names: dict[str, str]) -> None:
     """Raise :class:`ModelError` unless the graph takes and gives what the manifest says."""
-    graph.check_inputs({feature.name for feature in manifest.features})
+    graph.check_inputs({feature.name for feature in manifest.features}, manifest.gaps)
     for spec in manifest.outputs:
         node = graph.outputs.get(names.get(spec.name, spec.name))
         if node is not None and node.type not in DTYPES:

@@ -22,6 +22,7 @@ from collections.abc import Mapping
 
 import aiohttp
 from aiohttp import hdrs
+from aiohttp.connector import Connection
 from aiohttp.http_exceptions import HttpProcessingError
 from yarl import URL
 
@@ -84,10 +85,10 @@ class Pool:
                 message, payload = await protocol.read()
             content = await payload.read()
         except BaseException:
-            connection.close()
+            _break_off(connection)
             raise
         if transport.get_write_buffer_size():
-            connection.close()  # it has answered before it was sent all, and may read no more
+            _break_off(connection)  # it has answered before it was sent all, and may read no more
         else:
             connection.release()
         return message.code, message.headers, content
@@ -105,6 +106,14 @@ class Pool:
             url = base.joinpath(*path.strip("/").split("/"))
             template = self._templates[key] = _Template(method, url)
         return template
+
+
+def _break_off(connection: Connection) -> None:
+    """Close it now: one that is only closed stays until the server has read all it was sent."""
+    protocol = connection.protocol
+    if protocol is not None and protocol.transport is not None:
+        protocol.transport.abort()
+    connection.close()
 
 
 class _Template:

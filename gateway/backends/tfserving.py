@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 from typing import Any, Self
 
+import msgspec
 import numpy as np
 
 from gateway.backends.base import Call, Health, Target, conform
@@ -40,7 +42,7 @@ class TFServingBackend(HTTPBackend):
 
     async def predict(self, target: Target, rows: Rows, call: Call) -> Outputs:
         served = self._loaded[target]
-        body = {"signature_name": served.options.signature, "inputs": _inputs(served, rows)}
+        body = _body(served, rows)
         reply = await self.request("POST", f"{_path(served)}:predict", call, body)
         content = _content(self, reply)
         if "outputs" not in content:
@@ -79,12 +81,19 @@ def _path(served: ServedModel) -> str:
     return f"/v1/models/{served.options.model}{suffix}"
 
 
-def _inputs(served: ServedModel, rows: Rows) -> Any:
-    """The column form."""
+def _body(served: ServedModel, rows: Rows) -> bytes:
+    """The request in its column form; with bare NaN and Infinity, as the server reads them."""
     inputs = served.inputs(rows)
+    arrays = inputs.values() if isinstance(inputs, dict) else (inputs,)
+    plain: Any
     if isinstance(inputs, dict):
-        return {name: column.tolist() for name, column in inputs.items()}
-    return inputs.tolist()
+        plain = {name: column.tolist() for name, column in inputs.items()}
+    else:
+        plain = inputs.tolist()
+    body = {"signature_name": served.options.signature, "inputs": plain}
+    if all(array.dtype.kind != "f" or np.isfinite(array).all() for array in arrays):
+        return msgspec.json.encode(body)
+    return json.dumps(body).encode()
 
 
 def _content(backend: HTTPBackend, reply: Reply) -> dict[str, Any]:

@@ -56,7 +56,8 @@ class ServedModel:
         graph = None
         if options.preprocess is not None:
             graph = Graph(target.model.artifact(options.preprocess), threads=1)
-            graph.check_inputs({feature.name for feature in target.model.manifest.features})
+            manifest = target.model.manifest
+            graph.check_inputs({feature.name for feature in manifest.features}, manifest.gaps)
             if options.input is not None and len(graph.outputs) != 1:
                 raise ModelError(f"{options.preprocess}: for one input it must have one output")
         if not target.model.manifest.batched:

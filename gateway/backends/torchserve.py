@@ -16,7 +16,7 @@ from yarl import URL
 from gateway.backends.base import Call, Health, Target, conform
 from gateway.backends.http import HTTPBackend, Reply
 from gateway.config import Settings
-from gateway.errors import BackendError, GatewayError, InputRefused, ModelError
+from gateway.errors import BackendError, GatewayError, InputRefused, ModelError, shorten
 from gateway.models.rows import Outputs, Rows
 
 #: What TorchServe's ``ts/service.py`` says, with the status 503, of a handler that raised or did
@@ -121,7 +121,7 @@ def _content(backend: HTTPBackend, reply: Reply) -> Any:
         said = content if isinstance(content, dict) else {}
         words = said.get("message")
         if reply.status == 400 and said.get("type") == InputRefused.__name__:  # our own handler
-            raise InputRefused(backend.name, str(words))
+            raise InputRefused(backend.name, shorten(str(words or "it does not say why"), 500))
         if words in _HANDLER_FAILED:
             raise BackendError(backend.name, f"its handler failed: {words}; its log says why")
         raise backend.refusal(reply, words)

@@ -7,6 +7,7 @@ point to the same. A few kilobytes can so take seconds and gigabytes.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from typing import Literal
@@ -86,7 +87,7 @@ def _strip_png(encoded: bytes) -> bytes:
         # A capital: nothing can be decoded without it.
         needed = not kind[0] & 0x20
         if needed or (kind == b"tRNS" and end - start <= _TRANSPARENCY_BYTES + 12):
-            _keep(kept, encoded, start, end)
+            kept.append(encoded[start:end])
     return b"".join(kept)
 
 
@@ -94,10 +95,12 @@ def _chunks(encoded: bytes) -> Iterator[tuple[bytes, int, int]]:
     """Each chunk of a PNG to its end: type, and from where to where it is."""
     place = len(_PNG)
     kind = b""
+    pieces = _bound(encoded)
     while place + 8 <= len(encoded) and kind != b"IEND":
         # Length of the data; type, data and checksum.
         end = place + 12 + int.from_bytes(encoded[place : place + 4])
         kind = encoded[place + 4 : place + 8]
+        next(pieces)
         yield kind, place, end
         place = end
 
@@ -109,17 +112,19 @@ def _strip_jpeg(encoded: bytes) -> bytes:
         if kind == _SOS:
             kept.append(encoded[start:])
         elif kind in _NEEDED:
-            _keep(kept, encoded, start, end)
+            kept.append(encoded[start:end])
     return b"".join(kept)
 
 
 def _segments(encoded: bytes) -> Iterator[tuple[int, int, int]]:
     """Each segment of a JPEG to its first scan: marker, and from where to where it is."""
     place = len(_SOI)
+    pieces = _bound(encoded)
     # What lies between segments belongs to none; decoders skip it, too.
     while marker := _MARKER.search(encoded, place):
         kind = marker[1][0]
         place = marker.end()
+        next(pieces)
         if kind not in _LONE:
             place += max(2, int.from_bytes(encoded[place : place + 2]))
             yield kind, marker.end() - 2, place
@@ -127,7 +132,7 @@ def _segments(encoded: bytes) -> Iterator[tuple[int, int, int]]:
             return
 
 
-def _keep(kept: list[bytes], encoded: bytes, start: int, end: int) -> None:
-    if len(kept) > _PIECES + len(encoded) // _PIECE_BYTES:
-        raise ValueError("it is cut into too many pieces")
-    kept.append(encoded[start:end])
+def _bound(encoded: bytes) -> Iterator[None]:
+    """A step for each piece there may be; raises ValueError at one more."""
+    yield from itertools.repeat(None, _PIECES + len(encoded) // _PIECE_BYTES)
+    raise ValueError("it is cut into too many pieces")

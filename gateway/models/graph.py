@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,10 @@ DTYPES: dict[str, type] = {
 
 _QUIET = ort.RunOptions()
 _QUIET.log_severity_level = 4
+
+
+class UnevenAnswers(ValueError):
+    """The answers to several rows differ in shape, so they are no batch."""
 
 
 class Graph:
@@ -104,8 +108,11 @@ class Graph:
             parts.append({name: out[:count] for name, out in self.call(filled).items()})
         return concat_outputs(parts)
 
-    def check_inputs(self, names: set[str]) -> None:
-        """Raise :class:`ModelError` unless the graph's inputs are exactly these names."""
+    def check_inputs(self, names: set[str], gaps: Collection[str] = ()) -> None:
+        """Raise :class:`ModelError` unless the graph's inputs are exactly these names.
+
+        Those in ``gaps`` must be floats: there is no NaN in a whole number.
+        """
         if set(self._feeds) != names:
             missing = sorted(set(self._feeds) - names)
             unused = sorted(names - set(self._feeds))
@@ -113,6 +120,12 @@ class Graph:
                 f"{self.path.name}: inputs the manifest lacks: {missing}; features the graph "
                 f"does not take: {unused}"
             )
+        for name in gaps:
+            if self._feeds[name][0].kind != "f":
+                raise ModelError(
+                    f"{self.path.name}: feature {name} has finite: false, but the graph takes "
+                    f"{self._feeds[name][0]}, which has no NaN"
+                )
 
     def feeds(self, rows: Rows) -> dict[str, Array]:
         """What the engine itself is given for ``rows``, an array per input by the graph's name.
@@ -131,12 +144,12 @@ class Graph:
         }
 
     def _run_each(self, rows: Rows) -> Outputs:
-        """A call per row; raises ValueError where their outputs differ in shape."""
+        """A call per row; raises :class:`UnevenAnswers` where their outputs differ in shape."""
         parts = [self.call(self._row_feeds(rows, index)) for index in range(rows.count)]
         try:
             return {name: np.stack([part[name] for part in parts]) for name in self._output_names}
         except ValueError as error:
-            raise ValueError(
+            raise UnevenAnswers(
                 "the answers to its instances differ in shape: send each in a request of its own"
             ) from error
 

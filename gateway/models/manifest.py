@@ -264,6 +264,11 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ModelError(f"{path}: {error.detail}") from error
         return manifest
 
+    @property
+    def gaps(self) -> frozenset[str]:
+        """The features that may hold NaN."""
+        return frozenset(feature.name for feature in self.features if not feature.finite)
+
     def check(self) -> None:
         """Raise :class:`ModelError` where the manifest contradicts itself."""
         if not re.fullmatch(NAME, self.name):

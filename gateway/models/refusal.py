@@ -7,6 +7,7 @@ import re
 from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, RuntimeException
 
 from gateway.errors import shorten
+from gateway.models.graph import UnevenAnswers
 
 _MAX_CHARS = 300
 #: Status, node and words of an error of a call.
@@ -16,8 +17,12 @@ _ERROR = re.compile(
     r"(.*)",
     re.DOTALL,
 )
-#: The place in ONNX Runtime's source, and the condition that was expected there.
-_SOURCE = re.compile(r"\S+\.(?:h|cc|cpp|cu|cuh):\d+ (?:.*? was false\. ?)?", re.DOTALL)
+#: The place in ONNX Runtime's source, the function's signature, and the condition expected there.
+_SOURCE = re.compile(
+    r"\S+\.(?:h|cc|cpp|cu|cuh):\d+ "
+    r"(?:[^()]*?\b[\w:<>~]+::[\w~]+\([^()]*\)(?: const)? ?)?(?:.*? was false\. ?)?",
+    re.DOTALL,
+)
 
 
 def refusal(error: Exception, proven: bool) -> str | None:
@@ -27,6 +32,8 @@ def refusal(error: Exception, proven: bool) -> str | None:
     some operators, FAIL or RUNTIME_EXCEPTION in others, which also stand for a graph that never
     works: with `proven` it has answered before, on the CPU. Memory that is short is no refusal.
     """
+    if isinstance(error, UnevenAnswers):
+        return str(error)
     if not isinstance(error, InvalidArgument | Fail | RuntimeException):
         return None
     found = _ERROR.match(str(error))

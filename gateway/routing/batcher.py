@@ -232,6 +232,8 @@ class Batcher:
     def _start(self, batch: list[Place] | None = None) -> asyncio.Task[None]:
         """Start a call, for this batch or for what waits by the time it begins."""
         self._free -= 1
+        # At once: whoever looks before the task begins must find its requests somewhere.
+        self._in_flight.update(batch or ())
         task = self._loop.create_task(self._send(batch))
         self._calls.add(task)
         task.add_done_callback(self._calls.discard)
@@ -253,8 +255,8 @@ class Batcher:
         if batch is None:
             self._next = None
             batch = self._take()
+            self._in_flight.update(batch)
             self._go_on()  # there may be more than one call can take
-        self._in_flight.update(batch)
         try:
             if batch:
                 await self._call(batch, _rows(batch))

@@ -12,6 +12,7 @@ from gateway.errors import (
     BackendTimeout,
     BackendUnavailable,
     GatewayError,
+    InputRefused,
     ModelError,
     Overloaded,
     words_of,
@@ -152,6 +153,8 @@ class Lane:
 
     def failed(self, error: BackendError, sent_at: float) -> None:
         """See :class:`gateway.routing.batcher.Observer`."""
+        if isinstance(error, InputRefused):
+            return  # it says nothing of the backend, and is no other client's to read
         self._metrics.failed(error.slug)
         gone = not self.local and self._tells_of_the_server(error, sent_at)
         self._health.note_failure(self.target, error, gone)

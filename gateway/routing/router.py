@@ -74,10 +74,12 @@ class Router:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        await self.shadowing.close()
-        await self.versions.close()
-        await asyncio.gather(*(backend.close() for backend in self.backends.values()))
-        self.telemetry.flush()
+        try:
+            await self.shadowing.close()
+            await self.versions.close()
+            await asyncio.gather(*(backend.close() for backend in self.backends.values()))
+        finally:
+            self.telemetry.flush()
 
     def on_change(self, listener: Callable[[], None]) -> None:
         """Have ``listener`` called whenever selections no longer hold."""

@@ -2,7 +2,8 @@
 
 It looks for ``FOLDER/<model>/<version>/saved_model.pb``, where a repository has the SavedModel in a
 folder of its own below the version. ``FOLDER/models.config`` lists the models. What a server reads
-meanwhile stays: links are added first, and removed where a version has gone.
+meanwhile stays: links are added first, and removed where a version has gone. As many versions of a
+model are laid out as the gateway keeps: its setting ``versions_kept``.
 """
 
 from __future__ import annotations
@@ -12,22 +13,23 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from gateway.config import load
+from gateway.errors import ConfigError
 from serving.launch.errors import LaunchError
 from serving.launch.repository import saved_models
 from serving.launch.tfserving import write_config
 
-#: As many as the gateway keeps by default, ``versions_kept``.
-_VERSIONS = 2
 
-
-def arrange(repository: Path, folder: Path) -> dict[str, list[str]]:
-    """Lay out the newest versions of every model that has a SavedModel: model → its versions.
+def arrange(repository: Path, folder: Path, kept: int) -> dict[str, list[str]]:
+    """Lay out the ``kept`` newest versions of every SavedModel: its name → those versions.
 
     Raises :class:`LaunchError` where the repository cannot be read; one without a SavedModel is
     laid out as an empty list.
     """
+    # A link that says a relative path means it from the folder in which the link lies.
+    repository, folder = repository.absolute(), folder.absolute()
     newest = {
-        name: dict(sorted(versions.items(), key=lambda one: int(one[0]))[-_VERSIONS:])
+        name: dict(sorted(versions.items(), key=lambda one: int(one[0]))[-kept:])
         for name, versions in saved_models(repository, required=False).items()
     }
     for name, versions in newest.items():
@@ -55,8 +57,8 @@ def _link(versions: Mapping[str, Path], folder: Path) -> None:
 def main(repository: str, folder: str) -> None:
     """Lay out the repository and say what there is."""
     try:
-        found = arrange(Path(repository), Path(folder))
-    except (LaunchError, OSError) as error:
+        found = arrange(Path(repository), Path(folder), load().versions_kept)
+    except (ConfigError, LaunchError, OSError) as error:
         sys.exit(f"error: {error}")
     for name, versions in found.items():
         print(f"{name}: versions {', '.join(versions)}")

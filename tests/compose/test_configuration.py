@@ -17,7 +17,7 @@ from google.protobuf import (
     wrappers_pb2,
 )
 
-from gateway.config import describe
+from gateway.config import describe, load
 from gateway.models.validator import MAX_INSTANCES
 from tests.compose.composition import Composition
 from tests.conftest import ROOT
@@ -165,27 +165,63 @@ def test_the_files_tensorflow_serving_is_told_to_read_are_mounted() -> None:
         assert "weight-change" not in str(found)
 
 
-@pytest.mark.docker
-def test_a_repository_that_is_not_there_is_not_made(tmp_path: Path) -> None:
-    services = render(profile="*", MODELS=str(tmp_path / "none"))["services"]
+def test_a_folder_that_is_not_there_is_not_made() -> None:
+    # Not asked of ``docker compose config``: old releases leave out what is false, new ones what
+    # is true. Swarm makes none.
     mounts = [
-        volume
-        for service in services.values()
-        for volume in service.get("volumes", [])
-        if volume["source"] == str(tmp_path / "none")
+        mount
+        for path in COMPOSE.glob("*.yaml")
+        if path.name not in ("stack.yaml", "stack-settings.yaml")
+        for service in yaml.safe_load(path.read_text())["services"].values()
+        for mount in service.get("volumes", [])
+        if "${" in str(mount)
     ]
-    assert len(mounts) >= 5
-    # Left out of the rendered file is what is not so.
-    assert not any(volume.get("bind", {}).get("create_host_path") for volume in mounts)
+    assert len([one for one in mounts if one["source"].startswith("${MODELS:-")]) >= 7
+    assert len([one for one in mounts if one["source"].startswith("${GATEWAY_FILES:-")]) >= 2
+    assert all(one["bind"] == {"create_host_path": False} for one in mounts)
 
 
 @pytest.mark.docker
-def test_every_setting_can_be_given(tmp_path: Path) -> None:
+def test_every_setting_can_be_given_to_every_gateway(tmp_path: Path) -> None:
     file = tmp_path / "own.env"
-    file.write_text("GATEWAY_API_KEYS_FILE=keys.yaml\nOTEL_EXPORTER_OTLP_ENDPOINT=http://c:4318\n")
-    found = render(GATEWAY_ENV=str(file), GATEWAY_FILES=str(tmp_path))["services"]["gateway"]
-    assert found["environment"]["GATEWAY_API_KEYS_FILE"] == "keys.yaml"
-    assert found["environment"]["OTEL_EXPORTER_OTLP_ENDPOINT"] == "http://c:4318"
-    assert found["environment"]["GATEWAY_PORT"] == "8000"
-    (mount,) = (one for one in found["volumes"] if one["target"] == "/etc/gateway")
-    assert (mount["source"], mount["read_only"]) == (str(tmp_path), True)
+    given = {
+        "GATEWAY_API_KEYS_FILE": "keys.yaml",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://c:4318",
+        "PORT": "9000",
+        # What would keep clients and models away, and what is for others.
+        "GATEWAY_HOST": "127.0.0.1",
+        "GATEWAY_PORT": "9000",
+        "GATEWAY_REPOSITORY": "/elsewhere",
+        "GATEWAY_API_KEY": "of-locust",
+        "TORCH_INDEX": "https://user:password@packages.example/",
+    }
+    file.write_text("".join(f"{name}={value}\n" for name, value in given.items()))
+    services = render(profile="*", GATEWAY_ENV=str(file), GATEWAY_FILES=str(tmp_path))["services"]
+    image = services["gateway"]["image"]
+    gateways = {name: one for name, one in services.items() if one["image"] == image}
+    assert set(gateways) == {"gateway", "gateway-gpu"}
+    for found in gateways.values():
+        environment = found["environment"]
+        for name in ("GATEWAY_API_KEYS_FILE", "OTEL_EXPORTER_OTLP_ENDPOINT"):
+            assert environment[name] == given[name]
+        assert not {"of-locust", given["TORCH_INDEX"]} & set(environment.values())
+        settings = load(environ=environment)
+        assert (settings.host, settings.port) == ("0.0.0.0", 8000)
+        assert settings.repository == "/models"
+        (mount,) = (one for one in found["volumes"] if one["target"] == "/etc/gateway")
+        assert (mount["source"], mount["read_only"]) == (str(tmp_path), True)
+
+
+@pytest.mark.docker
+def test_what_concerns_the_servers_reaches_them_and_the_gateways() -> None:
+    addresses: dict[str, Any] = {
+        "GATEWAY_TORCHSERVE_URL": "http://a:8080",
+        "GATEWAY_TORCHSERVE_MANAGEMENT_URL": "http://a:8081",
+    }
+    limits: dict[str, Any] = {"GATEWAY_MAX_INSTANCES": "5", "GATEWAY_MAX_IMAGE_PIXELS": "6"}
+    kept: dict[str, Any] = {"GATEWAY_VERSIONS_KEPT": "3"}
+    services = render(profile="*", **addresses, **limits, **kept)["services"]
+    for name in ("gateway", "gateway-gpu"):
+        assert addresses.items() <= services[name]["environment"].items()
+    assert services["torchserve"]["environment"] == limits
+    assert services["layout"]["environment"] == kept

@@ -293,19 +293,22 @@ def test_another_model_is_served_by_its_manifest_alone(two_outputs: Path) -> Non
 def test_a_row_that_the_network_fails_on_fails_alone(two_outputs: Path) -> None:
     path = two_outputs / "other.py"
     check = (
-        "        if (total == 99).any():\n            raise IndexError('99 is out of range')\n"
+        "        if (total == 99).any():\n            total[99]\n"
+        "        if (total == 97).any():\n            raise IndexError('a bug, too')\n"
         "        if (total == 98).any():\n            raise KeyError('a bug')\n        return"
     )
     path.write_text(path.read_text().replace("        return", check))
     _, handle = make_handle(two_outputs)
-    bodies = [{"scale": 1, "values": [value, 0]} for value in (1, 99, 2, 98)]
-    good, index, other, bug = handle(*[{"body": body} for body in bodies])
+    bodies = [{"scale": 1, "values": [value, 0]} for value in (1, 99, 2, 98, 97)]
+    good, index, other, bug, mistake = handle(*[{"body": body} for body in bodies])
     assert good == (200, {"total": 10.0, "both": [1.0, 1.0]})
     assert other == (200, {"total": 20.0, "both": [1.0, 2.0]})
     assert index[0] == 400
-    assert (index[1]["type"], index[1]["message"]) == ("InputRefused", "99 is out of range")
+    assert index[1]["type"] == "InputRefused"
+    assert index[1]["message"] == "index 99 is out of bounds for dimension 0 with size 1"
     assert index[1]["errors"][0]["kind"] == "engine"
     assert bug == (500, {"code": 500, "type": "KeyError", "message": "'a bug'"})
+    assert mistake == (500, {"code": 500, "type": "IndexError", "message": "a bug, too"})
     [(status, _)] = handle({"body": bodies[1]})
     assert status == 400
 

@@ -72,6 +72,22 @@ Make = Callable[[str], HTTPBackend]
 both = pytest.mark.parametrize("make", [tfserving, torchserve])
 
 
+async def test_gaps_reach_tensorflow_serving_as_it_reads_them(serve: Serve, tmp_path: Path) -> None:
+    async def reply(request: web.Request) -> web.StreamResponse:
+        bodies.append(await request.text())
+        return web.json_response({"outputs": [1.0, 2.0]})
+
+    bodies: list[str] = []
+    backend = tfserving(await serve(reply))
+    asked = target(backend, tmp_path)
+    await backend.load(asked)
+    columns = dict(rows(2).columns)
+    columns["size"] = np.array([np.nan, np.inf])
+    await backend.predict(asked, Rows(columns, 2), Call.within(5))
+    assert '"size": [NaN, Infinity]' in bodies[0]  # null it refuses
+    await backend.close()
+
+
 async def outcome(
     make: Make, url: str, tmp_path: Path, seconds: float = 2.0, count: int = 1
 ) -> list[Any]:

@@ -287,6 +287,24 @@ async def test_the_pool_has_bounds() -> None:
         assert len(server.visitors) == 2
 
 
+async def test_a_request_that_nobody_reads_leaves_no_connection() -> None:
+    def read_all() -> int:
+        with server.accept()[0] as connection:
+            connection.settimeout(10)
+            return sum(map(len, iter(lambda: connection.recv(1 << 20), b"")))
+
+    size = 64 * 1024 * 1024
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        pool = Pool(1, 1.0)
+        url = URL.build(scheme="http", host="127.0.0.1", port=server.getsockname()[1])
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await pool.exchange("POST", url, "/", {}, bytes(size))
+        # What was not sent by then is dropped; a connection that is only closed would send it all.
+        assert await asyncio.to_thread(read_all) < size
+        await pool.close()
+
+
 async def test_who_does_not_take_connections_is_not_waited_for() -> None:
     with socket.socket() as full:
         full.bind(("127.0.0.1", 0))

@@ -58,6 +58,15 @@ def test_inputs_must_be_the_features(tmp_path: Path) -> None:
         graph.check_inputs({"count", "size", "big", "colour"})
 
 
+def test_whole_numbers_have_no_gaps(tmp_path: Path) -> None:
+    graph = Graph(mixed_graph(tmp_path / "g.onnx"))
+    graph.check_inputs(set(graph.inputs), {"size"})
+    with pytest.raises(
+        ModelError, match="feature count has finite: false, but the graph takes int64"
+    ):
+        graph.check_inputs(set(graph.inputs), {"count"})
+
+
 def test_a_file_that_is_no_graph(tmp_path: Path) -> None:
     (tmp_path / "g.onnx").write_bytes(b"not a graph")
     with pytest.raises(ModelError, match=r"g\.onnx"):

@@ -48,6 +48,12 @@ WEIGHT = np.zeros((5, 2), np.float32)
         ("Mul", {"a": SHORT, "b": LONG}, None, "Mul: Attempting to broadcast an axis"),
         ("MatMul", {"a": SHORT}, WEIGHT, "MatMul: Compute MatMul dimension mismatch"),
         ("Reshape", {"a": LONG}, np.array([-1, 3]), "Reshape: The input tensor cannot be"),
+        (
+            "Reshape",
+            {"a": LONG, "shape": np.full(30, 7)},
+            None,
+            "Reshape: The requested shape has too many",
+        ),
     ],
 )
 def test_dimensions_that_do_not_fit_are_a_refusal_of_a_graph_that_works(

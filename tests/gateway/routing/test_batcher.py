@@ -126,6 +126,20 @@ async def test_a_lone_request_waits_for_nobody() -> None:
     await batcher.close()
 
 
+async def test_a_call_that_is_about_to_begin_is_waited_for() -> None:
+    batcher, _, _ = make(kind=Inline, delay=0.01)
+    told = Told()
+    batcher.enqueue(rows_of(1, 2, 3, 4), Call.within(5), told)  # too large for this thread
+
+    async def retire() -> None:
+        await batcher.finish(5)
+        await batcher.close()
+
+    # It looks between the batch's leaving the queue and its call's first step.
+    await asyncio.create_task(retire())
+    assert (told.error, told.at > 0) == (None, True)
+
+
 async def test_what_arrives_while_busy_goes_together() -> None:
     batcher, backend, seen = make(delay=0.05)
     first = asyncio.create_task(ask(batcher, 0))
