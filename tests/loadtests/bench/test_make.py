@@ -19,7 +19,8 @@ pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="needs make
 def commands(*arguments: str) -> list[list[str]]:
     """What `make` would run."""
     told = subprocess.run(
-        ["make", "--dry-run", "--always-make", *arguments],
+        # Below another make, as in CI, it would say which folder it enters, too.
+        ["make", "--dry-run", "--always-make", "--no-print-directory", *arguments],
         capture_output=True,
         text=True,
         check=True,
