@@ -169,7 +169,10 @@ def test_a_name_that_leads_elsewhere_is_refused_before_anything_is_made(
         (["--module", "m:Net", "--weights", "w.pt", "--checkpoint", "w.ckpt"], "say one of them"),
         (["net.onnx", "--mean", "0.5"], "--mean: it is for pictures"),
         (["net.onnx", "--image", "x:CMYK:CHW"], "--image x:CMYK:CHW: it must look like"),
-        (["net.onnx", "--image", "x:RGB:CHW:much"], "--image x:RGB:CHW:much: the scale is one number"),
+        (
+            ["net.onnx", "--image", "x:RGB:CHW:much"],
+            "--image x:RGB:CHW:much: the scale is one number",
+        ),
     ],
 )
 def test_options_of_another_kind_of_source_are_refused_by_name(
