@@ -13,8 +13,8 @@ from onnx import TensorProto, helper
 
 from handlers.handler import _network
 from serving.export.archive import make_archive
-from serving.launch.torchserve import TorchServe, TorchServePorts
-from tests.conftest import ROOT, Client, MakeClient, save
+from tests.conftest import Client, MakeClient, save
+from tests.handlers.live import live
 
 NETWORK = """
 import torch
@@ -89,17 +89,7 @@ async def test_bad_rows_do_not_close_torchserve_for_everybody(
     repository = tmp_path / "models"
     write_ours(repository)
     write_foreign(repository)
-    server = TorchServe(
-        tmp_path / "run", repository, TorchServePorts(0, 0, 0, 0, 0), ROOT / "config.properties"
-    )
-    try:
-        await server.start()
-        await server.wait_ready(120)
-        client = await make_client(
-            repository,
-            torchserve_url=server.url,
-            torchserve_management_url=server.management_url,
-        )
+    async with live(tmp_path / "run", repository, make_client) as (_, client):
         for model, refused, said in (
             ("ours", 422, "index out of range"),
             ("foreign", 502, "its handler failed: Prediction failed"),
@@ -110,5 +100,3 @@ async def test_bad_rows_do_not_close_torchserve_for_everybody(
                 assert (status, said in problem["detail"]) == (refused, True), problem
             status, answer = await ask(client, model, GOOD)
             assert status == 200, answer
-    finally:
-        await server.stop()

@@ -8,8 +8,8 @@ import aiohttp
 import pytest
 
 from gateway.models.manifest import Manifest
-from serving.launch.torchserve import TorchServe, TorchServePorts
 from tests.conftest import ROOT, MakeClient
+from tests.handlers.live import live
 from tests.pictures import draw, encoded, text
 
 EXAMPLES = ROOT / "serving" / "examples"
@@ -20,16 +20,7 @@ OTHER = encoded(draw((40, 30)), "JPEG")
 async def test_both_backends_see_the_same_in_a_picture(
     tmp_path: Path, make_client: MakeClient
 ) -> None:
-    ports = TorchServePorts(0, 0, 0, 0, 0)
-    server = TorchServe(tmp_path, EXAMPLES, ports, ROOT / "config.properties")
-    try:
-        await server.start()
-        await server.wait_ready(120)
-        client = await make_client(
-            EXAMPLES,
-            torchserve_url=server.url,
-            torchserve_management_url=server.management_url,
-        )
+    async with live(tmp_path, EXAMPLES, make_client) as (server, client):
         data = aiohttp.FormData()
         data.add_field("image", OTHER, filename="other.jpeg")
         content = await (await client.post("/v1/compare", data=data)).json()
@@ -54,5 +45,3 @@ async def test_both_backends_see_the_same_in_a_picture(
                 assert (await reply.json(content_type=None))["label"] == "no 3"
         through = content["results"][1]["predictions"][0]
         assert direct["probability"] == pytest.approx(through["probability"], abs=1e-5)
-    finally:
-        await server.stop()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,7 @@ from gateway.models.rows import Outputs, Rows
 from gateway.routing.answer import Answer, Results
 from gateway.routing.batcher import Batcher
 from tests.conftest import linear_graph
+from tests.waiting import until
 
 MANIFEST = Manifest(
     "echo", (Feature("x", "number"),), (Output("y"),), {"memory": BackendSpec({"only": {}})}
@@ -84,15 +84,6 @@ class Told:
 
     def failed(self, error: Exception) -> None:
         self.error, self.at = error, time.monotonic()
-
-
-async def until(true: Callable[[], object]) -> None:
-    """Wait for something to become true; fails after some seconds."""
-    async with asyncio.timeout(10):
-        while True:
-            if true():
-                return
-            await asyncio.sleep(0.002)
 
 
 def rows_of(*values: float) -> Rows:
@@ -214,7 +205,7 @@ async def test_where_rows_are_known_to_cost_much_few_may_wait() -> None:
         except Overloaded:
             refused += 1
     assert refused == 35  # four rows take 40 ms
-    await until(lambda: sum(asker.at > 0 for asker in told) == 5)
+    await until(lambda: sum(asker.at > 0 for asker in told) == 5, 10)
     await batcher.close()
 
 
@@ -276,12 +267,12 @@ async def test_time_spent_waiting_for_the_backend_counts_as_delay() -> None:
     call, told = Call.within(5), Told()
     for value in (0, 1):
         batcher.enqueue(rows_of(value), call, Told())
-    await until(lambda: backend.calls)
+    await until(lambda: backend.calls, 10)
     place = batcher.enqueue(rows_of(2), call, told)
     place.since -= 1  # seconds for which the first two were worked on
     started = time.monotonic()
     gate.set()
-    await until(lambda: told.at)
+    await until(lambda: told.at, 10)
     assert told.at - started < 0.5
     assert seen.batches == [2, 1]
     await batcher.close()
@@ -434,7 +425,7 @@ async def test_thousands_of_deadlines_do_not_take_the_thread(
     for call, asker in zip(calls, told, strict=True):
         batcher.enqueue(rows, call, asker)
     await asyncio.sleep(0)
-    await until(lambda: all(asker.at for asker in told))
+    await until(lambda: all(asker.at for asker in told), 10)
     assert all(isinstance(asker.error, BackendTimeout) for asker in told)
     early = [call.deadline - asker.at for call, asker in zip(calls, told, strict=True)]
     assert max(early) < 0.002
@@ -551,7 +542,7 @@ def test_any_interleaving_gives_everyone_their_own_rows(
         longest = max(count for count, _, _ in steps)
         assert max(backend.calls, default=0) <= max(max_batch, longest)
         assert batcher.queued_rows == 0
-        await until(lambda: not batcher._in_flight and batcher._free == concurrency)
+        await until(lambda: not batcher._in_flight and batcher._free == concurrency, 10)
         await batcher.close()
 
     asyncio.run(scenario())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 from gateway.config import Settings
 from gateway.routing.policy import Policy, Route
 from gateway.routing.policy_file import PolicyFile, policy_path
+from tests.waiting import until
 
 OFFERS = {"m": {"onnx": ["pytorch"], "torchserve": ["pytorch"]}}
 ONNX = "models:\n  m: {default: onnx}\n"
@@ -46,13 +46,6 @@ def replace(path: Path, text: str) -> None:
     new = path.with_name("new")
     new.write_text(text)
     new.replace(path)
-
-
-async def until(met: Callable[[], bool], within_s: float = 20.0) -> None:
-    deadline = time.monotonic() + within_s
-    while not met():
-        assert time.monotonic() < deadline
-        await asyncio.sleep(INTERVAL_S)
 
 
 @pytest.fixture

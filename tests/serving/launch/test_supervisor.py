@@ -6,20 +6,14 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
 
 from serving.launch import LaunchError, Supervisor
 from tests.serving.launch.conftest import MakeSmall, Small, assert_gone
-
-
-async def until(condition: Callable[[], bool], timeout_s: float = 20) -> None:
-    deadline = asyncio.get_running_loop().time() + timeout_s
-    while not condition():
-        assert asyncio.get_running_loop().time() < deadline
-        await asyncio.sleep(0.02)
+from tests.waiting import until
 
 
 @asynccontextmanager
