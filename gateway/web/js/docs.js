@@ -42,9 +42,13 @@ async function show() {
 
 /**
  * Swagger UI leaves what people type into without names; they get those that stand beside them. What
- * scrolls can be reached by the keyboard.
+ * scrolls can be reached by the keyboard. Its own main landmark becomes a part of this page's.
  */
 function improve() {
+  for (const main of viewer.querySelectorAll("main:not([role])")) { // the page's own is the only one
+    main.setAttribute("role", "region");
+    main.setAttribute("aria-label", "Operations");
+  }
   for (const pre of viewer.querySelectorAll("pre:not([tabindex])")) pre.tabIndex = 0;
   for (const button of viewer.querySelectorAll(".opblock-tag > button:not([aria-label])")) {
     button.setAttribute("aria-label", `Operations: ${button.parentElement.dataset.tag}`);

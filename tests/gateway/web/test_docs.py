@@ -64,8 +64,9 @@ def test_every_door_stands_under_its_heading(look: Look) -> None:
 
 def test_names_for_those_who_do_not_see_them(look: Look) -> None:
     page = look("/docs").page
-    expect(page.get_by_role("main")).to_have_count(1)
     expect(page.get_by_role("button", name="Operations: Watch")).to_have_count(1)
+    expect(page.get_by_role("main")).to_have_count(1)
+    expect(page.get_by_role("region", name="Operations")).to_have_count(1)
     page.locator("#operations-Predict-predict .opblock-summary-control").click()
     expect(page.locator("#operations-Predict-predict .parameters")).to_be_visible()
     expect(page.get_by_text("Predict one row, or many at once")).to_have_count(1)

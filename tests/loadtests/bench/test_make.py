@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 import subprocess
@@ -15,12 +16,16 @@ from tests.conftest import ROOT
 
 pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
 
+INHERITED = {"MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS"}
+
 
 def commands(*arguments: str) -> list[list[str]]:
     """What `make` would run."""
+    # Below another make, as in CI, it would take over that one's options and say where it is.
+    alone = {name: value for name, value in os.environ.items() if name not in INHERITED}
     told = subprocess.run(
-        # Below another make, as in CI, it would say which folder it enters, too.
-        ["make", "--dry-run", "--always-make", "--no-print-directory", *arguments],
+        ["make", "--dry-run", "--always-make", *arguments],
+        env=alone,
         capture_output=True,
         text=True,
         check=True,
