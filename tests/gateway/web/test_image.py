@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from base64 import b64encode
 from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
@@ -52,7 +53,8 @@ def test_the_example_and_another(look: Look) -> None:
     choose(page, "one.png", picture())
     preview = page.get_by_alt_text(re.compile(r"one\.png, \d+ bytes"))
     expect(preview).to_be_visible()
-    assert preview.evaluate("image => image.naturalWidth") == 28
+    shown = f"data:image/png;base64,{b64encode(picture()).decode()}"
+    expect(preview).to_have_attribute("src", shown)
     press(page, "Predict")
     expect(page.locator(".figure")).to_have_text("no 3")
     press(page, "Compare all")
@@ -66,6 +68,7 @@ def test_what_is_no_picture_is_refused(look: Look) -> None:
     page = viewer.page
     expect(page.get_by_alt_text("The model’s example")).to_be_visible()
     choose(page, "notes.png", b"no picture")
+    expect(page.locator(".drop [role=status]")).to_contain_text("notes.png")  # it has been read
     press(page, "Predict")
     expect(page.get_by_role("alert")).to_contain_text("1 value does not fit")
     expect(page.get_by_label("image", exact=True)).to_have_attribute("aria-invalid", "true")
@@ -91,6 +94,7 @@ def test_files_that_are_dropped_hurried_or_unreadable(look: Look) -> None:
     page.evaluate("""() => {
       const read = FileReader.prototype.readAsDataURL;
       FileReader.prototype.readAsDataURL = function (file) {
+        this.addEventListener("loadend", () => { document.body.classList.add(`read-${file.size}`); });
         if (file.name === "gone.png") this.onerror();
         else setTimeout(() => read.call(this, file), file.name === "slow.png" ? 300 : 0);
       };
@@ -99,7 +103,8 @@ def test_files_that_are_dropped_hurried_or_unreadable(look: Look) -> None:
     large = BytesIO()
     Image.new("L", (112, 112)).save(large, "PNG")
     choose(page, "large.png", large.getvalue())
-    page.wait_for_timeout(600)  # the slow one has been read by now
+    slow = re.compile(rf"read-{len(picture())}\b")
+    expect(page.locator("body")).to_have_class(slow)
     expect(page.get_by_alt_text("large.png")).to_have_class("preview")
     choose(page, "gone.png", picture())
     expect(told).to_contain_text("gone.png cannot be read")
