@@ -94,7 +94,8 @@ def test_files_that_are_dropped_hurried_or_unreadable(look: Look) -> None:
     page.evaluate("""() => {
       const read = FileReader.prototype.readAsDataURL;
       FileReader.prototype.readAsDataURL = function (file) {
-        this.addEventListener("loadend", () => { document.body.classList.add(`read-${file.size}`); });
+        const known = document.body.classList;
+        this.addEventListener("loadend", () => known.add(`read-${file.size}`));
         if (file.name === "gone.png") this.onerror();
         else setTimeout(() => read.call(this, file), file.name === "slow.png" ? 300 : 0);
       };
