@@ -25,36 +25,45 @@ def test_signals_stop_it_in_order(mixed_repository: Path, how: signal.Signals) -
 PAYLOAD = {"count": 2, "size": 0.5, "big": True, "name": "b"}
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
-def test_after_sigterm_it_serves_on_for_the_grace(mixed_repository: Path, workers: str) -> None:
-    with Gateway(mixed_repository, "--workers", workers, GATEWAY_DRAIN_GRACE_S="1.5") as gateway:
+def read_to(gateway: Gateway, words: str, times: int) -> None:
+    """Read on in its log until so many lines have said it."""
+    assert gateway.process.stderr is not None
+    for _ in range(times):
+        assert any(words in line for line in gateway.process.stderr), f"it never said {words!r}"
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_after_sigterm_it_serves_on_for_the_grace(mixed_repository: Path, workers: int) -> None:
+    arguments = ["--workers", str(workers)]
+    with Gateway(mixed_repository, *arguments, GATEWAY_DRAIN_GRACE_S="3") as gateway:
         url = gateway.url
-        if workers == "2":  # the other one, too
-            assert gateway.process.stderr is not None
-            assert any("listening on" in line for line in gateway.process.stderr)
-        gateway.process.send_signal(signal.SIGTERM)
+        read_to(gateway, "listening on", workers - 1)
         told = time.monotonic()
-        time.sleep(0.3)
+        gateway.process.send_signal(signal.SIGTERM)
+        read_to(gateway, "draining for", workers)
         assert all(requests.get(url + "/readyz", timeout=5).status_code == 503 for _ in range(8))
-        while time.monotonic() - told < 1.2:
+        # A part of the grace: what comes after its end is refused, and this machine may be slow.
+        while time.monotonic() - told < 1:
             answer = requests.post(url + "/v1/predict", json=PAYLOAD, timeout=5)
             assert (answer.status_code, answer.headers["Connection"]) == (200, "close")
-        assert gateway.process.wait(5) == 0
-        assert time.monotonic() - told > 1.4
+        assert gateway.process.wait(20) == 0
+        assert time.monotonic() - told > 2.9
         with pytest.raises(requests.ConnectionError):
             requests.get(url + "/healthz", timeout=5)
 
 
-@pytest.mark.parametrize("workers", ["1", "2"])
+@pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize("signals", [[signal.SIGINT], [signal.SIGTERM, signal.SIGTERM]])
 def test_someone_in_a_hurry_does_not_wait(
-    mixed_repository: Path, workers: str, signals: list[signal.Signals]
+    mixed_repository: Path, workers: int, signals: list[signal.Signals]
 ) -> None:
-    with Gateway(mixed_repository, "--workers", workers, GATEWAY_DRAIN_GRACE_S="30") as gateway:
+    arguments = ["--workers", str(workers)]
+    with Gateway(mixed_repository, *arguments, GATEWAY_DRAIN_GRACE_S="60") as gateway:
+        read_to(gateway, "listening on", workers - 1)
         for number in signals[:-1]:
             gateway.process.send_signal(number)
-            time.sleep(0.5)
-        assert gateway.stop(signals[-1], within=5) == 0
+            read_to(gateway, "draining for", workers)  # two of a kind at once would be one
+        assert gateway.stop(signals[-1], within=20) == 0
 
 
 @pytest.mark.parametrize("batch", ["batch", 1])

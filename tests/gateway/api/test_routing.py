@@ -40,11 +40,11 @@ class Stage:
         """Write the policy and wait until it is in force, or refused."""
         before = await self.get("/v1/routing")
         self.policy.write_text(text)
-        for _ in range(20):
+        for _ in range(400):
             if await self.get("/v1/routing") != before:
                 return
             await asyncio.sleep(0.05)
-        pytest.fail("the policy was not followed within a second")
+        pytest.fail("the policy was not followed within twenty seconds")
 
     async def get(self, path: str) -> Any:
         async with self.client.get(path) as response:
@@ -100,7 +100,7 @@ async def test_a_shadow_is_reported(stage: Stage) -> None:
     await stage.route("models: {mixed: {default: old, shadow: {candidate: new}}}")
     for _ in range(20):
         assert (await stage.predict())["backend"] == "old"
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while True:
             (report,) = (await stage.get("/v1/shadow"))["models"]
             if report["requests"]["compared"] == 20:
@@ -118,7 +118,7 @@ async def test_auto_answers_while_the_default_is_gone(stage: Stage) -> None:
     stage.new.fail = None
     await stage.route("models: {mixed: {default: new, fallback: [old]}}")
     stage.new.delay = 30
-    answer = await stage.predict("?backend=auto", **{"X-Request-Timeout-Ms": "200"})
+    answer = await stage.predict("?backend=auto", **{"X-Request-Timeout-Ms": "2000"})
     assert answer["backend"] == "old"
     answer = await stage.predict("?backend=new", **{"X-Request-Timeout-Ms": "100"})
     assert answer["status"] == 504

@@ -23,6 +23,8 @@ from gateway.errors import (
 from gateway.models.rows import Outputs, Rows
 from gateway.routing.router import Router, open_router
 from tests.conftest import MIXED, write_model
+from tests.gateway.routing.gates import gated, turns
+from tests.waiting import until
 
 LINEAGES: dict[str, Any] = {
     "remote": {"lineages": {"pytorch": {}}},
@@ -95,8 +97,8 @@ async def test_auto_tells_the_last_failure_where_all_fail(routed: Router) -> Non
 async def test_one_that_hangs_leaves_time_for_the_next(routed: Router) -> None:
     memory(routed, "remote").delay = 10
     started = time.monotonic()
-    assert await ask(routed, "auto", within=0.4) == "local"
-    assert time.monotonic() - started == pytest.approx(0.2, abs=0.1)
+    assert await ask(routed, "auto", within=2) == "local"
+    assert 0.99 < time.monotonic() - started < 1.8  # half of it, and what a busy machine takes
     with pytest.raises(BackendTimeout):
         await ask(routed, "remote", within=0.1)
 
@@ -104,8 +106,10 @@ async def test_one_that_hangs_leaves_time_for_the_next(routed: Router) -> None:
 async def test_a_server_out_of_reach_is_asked_once_more(routed: Router) -> None:
     remote = memory(routed, "remote")
     remote.fail = BackendUnavailable("remote", "restarting")
-    asyncio.get_running_loop().call_later(0.002, setattr, remote, "fail", None)
-    assert await ask(routed, "remote") == "remote"
+    asking = asyncio.create_task(ask(routed, "remote"))
+    await until(lambda: remote.calls)
+    remote.fail = None
+    assert await asking == "remote"
     assert remote.calls == [1, 1]
     remote.calls.clear()
     remote.fail = BackendUnavailable("remote", "gone")
@@ -157,15 +161,16 @@ async def test_a_breaker_opens_and_closes_by_itself(routed: Router) -> None:
 async def test_an_open_breaker_lets_nobody_wait(routed: Router) -> None:
     remote = memory(routed, "remote")
     lane = routed.versions.lanes[routed.select(backend="remote").fixed[0]]
-    remote.delay = 0.3
+    gate = gated(remote)
     first = asyncio.create_task(ask(routed, "remote"))
-    await asyncio.sleep(0.05)
+    await until(lambda: remote.calls)
     waiting = asyncio.create_task(ask(routed, "remote"))
-    await asyncio.sleep(0.05)
+    await until(lambda: lane.queued_rows)
     for _ in range(5):
         lane.failed(BackendTimeout("remote", "it hangs"), time.monotonic() - 2)
     with pytest.raises(BackendUnavailable, match="left alone"):
-        await asyncio.wait_for(waiting, 0.1)
+        await waiting
+    gate.set()
     assert await first == "remote"
 
 
@@ -188,10 +193,12 @@ async def test_no_client_can_stop_a_backend_for_the_others(routed: Router, fault
 
 async def test_who_leaves_is_asked_for_no_longer(routed: Router) -> None:
     remote = memory(routed, "remote")
-    remote.delay = 0.1
+    gate = gated(remote)
     remote.fail = BackendUnavailable("remote", "gone")
     task = asyncio.create_task(ask(routed, "auto"))
-    await asyncio.sleep(0.02)
+    await until(lambda: remote.calls)
     task.cancel()
-    await asyncio.sleep(0.15)
+    await turns()
+    gate.set()
+    await turns()
     assert memory(routed, "local").calls == []

@@ -13,6 +13,7 @@ import pytest
 from serving.launch import LaunchError, groups
 from serving.launch.process import get_json
 from tests.serving.launch.conftest import ANSWERS, MakeSmall, assert_gone
+from tests.waiting import until
 
 IGNORES_SIGTERM = "    import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + ANSWERS
 HAS_CHILD = """
@@ -90,6 +91,7 @@ async def test_an_early_end_is_told_with_the_log(make_small: MakeSmall) -> None:
 async def test_one_that_is_never_ready(make_small: MakeSmall) -> None:
     server = make_small("import time; print('thinking', flush=True); time.sleep(600)")
     await server.start()
+    await until(lambda: server.tail() == "thinking")
     with pytest.raises(LaunchError, match=r"small was not ready within 0\.5 s\nthinking"):
         await server.wait_ready(0.5)
     await server.stop()

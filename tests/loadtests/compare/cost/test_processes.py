@@ -42,12 +42,15 @@ def test_the_workers_of_a_gateway(free_port: int) -> None:
     url = f"http://127.0.0.1:{free_port}"
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as one:
         try:
-            deadline = time.monotonic() + 30
+            deadline = time.monotonic() + 60
             while (family := Family.at(url)) is None:
                 assert time.monotonic() < deadline
                 time.sleep(0.2)
             assert family.root.pid == one.pid
-            assert family.names() == ["python: gateway ×3"]
+            # The second worker is started once the first listens.
+            while (names := family.names()) != ["python: gateway ×3"]:
+                assert time.monotonic() < deadline, names
+                time.sleep(0.05)
         finally:
             one.send_signal(signal.SIGINT)  # skips the grace of SIGTERM
 

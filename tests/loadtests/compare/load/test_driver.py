@@ -10,7 +10,7 @@ import pytest
 from loadtests.compare.load.closed import ClosedLoop
 from loadtests.compare.load.connection import Connection
 from loadtests.compare.load.load import drive
-from loadtests.compare.load.plan import Plan
+from loadtests.compare.load.plan import Plan, arrivals
 from tests.loadtests.compare.load.conftest import Call, answer, problem, serving
 
 
@@ -18,14 +18,23 @@ def good(call: Call) -> None:
     call.say(answer())
 
 
-@pytest.mark.parametrize("rate", [None, 300.0])
-async def test_every_request_is_counted_once(rate: float | None) -> None:
+@pytest.mark.parametrize(("rate", "seconds"), [(None, 1.0), (300.0, 0.3)])
+async def test_every_request_is_counted_once(rate: float | None, seconds: float) -> None:
     async with serving(good) as server:
-        outcome = await drive(server.plan(connections=4, rate=rate, seed=3))
+        outcome = await drive(server.plan(connections=4, rate=rate, seconds=seconds, seed=3))
     assert server.connections == 4
     assert outcome.errors == {}
-    assert outcome.sent == len(outcome.latencies_ms) == len(server.requests) > 50
-    assert outcome.in_window == pytest.approx(outcome.sent, abs=4)
+    assert outcome.sent == len(outcome.latencies_ms) == len(server.requests)
+    # What was on its way at the end: one per connection, or whatever was meant to be sent just
+    # before, or took long, as all does that a stall of the machine meets.
+    if rate is None:
+        assert outcome.sent > 50
+        on_its_way = 4
+    else:
+        due = arrivals(rate, seconds, seed=3)
+        assert outcome.sent == len(due)
+        on_its_way = (due >= seconds - 0.01).sum() + (outcome.latencies_ms >= 10).sum()
+    assert outcome.sent - on_its_way <= outcome.in_window <= outcome.sent
     assert (outcome.latencies_ms > 0).all()
     # In turn: as many of the one as of the other.
     bodies = [request[-2:] for request in server.requests]
@@ -186,14 +195,14 @@ async def test_requests_without_an_answer_are_given_up(rate: float | None) -> No
             call.say(answer())
 
     async with serving(now_and_then) as server:
-        plan = server.plan(rate=rate, connections=8, seconds=0.6, give_up_s=0.3)
+        plan = server.plan(rate=rate, connections=8, seconds=0.5, give_up_s=1.2)
         begun = asyncio.get_running_loop().time()
         outcome = await drive(plan)
         took = asyncio.get_running_loop().time() - begun
     assert set(outcome.errors) == {"no answer in time"}
     assert outcome.errors["no answer in time"] == pytest.approx(outcome.sent / 10, abs=1)
     assert outcome.sent == len(server.requests)
-    assert took < 6  # the last ones were not waited for for ever
+    assert took < 30  # the last ones were not waited for for ever
 
 
 async def test_requests_that_never_get_a_connection_are_given_up() -> None:
