@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import onnx
 import pytest
 import yaml
@@ -20,6 +21,12 @@ from gateway.app import create_app, start
 from gateway.backends.base import Backend
 from gateway.config import Settings
 from serving.launch import ports
+
+# An example may take its time on a slow machine; all else stays as Hypothesis has it there.
+hypothesis.settings.register_profile(
+    "patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("patient")
 
 ROOT = Path(__file__).resolve().parent.parent
 REPOSITORY = ROOT / "serving" / "repository"

@@ -25,7 +25,7 @@ BLOCKS: list[str] = re.findall(
     r"^```bash\n(.*?)^```", (ROOT / "README.md").read_text(), re.M | re.S
 )
 #: Seconds from the command to the first answer, the installation included.
-SERVE_S, DEMO_S = 120, 600
+SERVE_S, DEMO_S = 360, 600
 
 
 def block(*words: str) -> str:

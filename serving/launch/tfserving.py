@@ -15,7 +15,7 @@ from typing import Literal
 
 from serving.launch.environment import python_path
 from serving.launch.errors import LaunchError
-from serving.launch.ports import free_port
+from serving.launch.ports import free_ports
 from serving.launch.process import Command, Server, get_json
 from serving.launch.repository import saved_models
 
@@ -52,8 +52,9 @@ class TFServing(Server):
     ) -> None:
         super().__init__(run_dir)
         self._repository = repository.resolve()
-        self._port = port or free_port()
-        self._grpc_port = grpc_port or free_port()
+        free, free_grpc = free_ports(2)
+        self._port = port or free
+        self._grpc_port = grpc_port or free_grpc
         self._engine = engine
         self._image = image
         self._models: list[str] = []

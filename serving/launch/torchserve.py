@@ -13,12 +13,12 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
 from serving.launch.errors import LaunchError
-from serving.launch.ports import free_port
+from serving.launch.ports import free_ports
 from serving.launch.process import Command, Server, get_json
 from serving.launch.properties import read_properties, write_properties
 from serving.launch.repository import Archive, archives
@@ -49,13 +49,9 @@ class TorchServePorts:
 
     def resolved(self) -> TorchServePorts:
         """The same with free ports in the place of zeros."""
-        return TorchServePorts(
-            self.inference or free_port(),
-            self.management or free_port(),
-            self.metrics or free_port(),
-            self.grpc_inference or free_port(),
-            self.grpc_management or free_port(),
-        )
+        given = astuple(self)
+        found = free_ports(len(given))
+        return TorchServePorts(*(port or free for port, free in zip(given, found, strict=True)))
 
 
 class TorchServe(Server):

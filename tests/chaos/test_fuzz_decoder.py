@@ -162,7 +162,7 @@ VALUES: st.SearchStrategy[Any] = st.recursive(
 
 @pytest.mark.parametrize("name", CASES)
 @given(data=st.data())
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=300, derandomize=True)
 def test_nor_of_any_values_in_the_right_places(name: str, data: st.DataObject) -> None:
     """Rows of which any members have any value; Hypothesis makes a short one of what it finds."""
     _, fitting = CASES[name]

@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.docker, pytest.mark.timeout(1800)]
 
 SERVICES = ("gateway", "torchserve", "tfserving")
 #: Seconds a killed server may take until it answers again.
-BACK_S = 90
+BACK_S = 240
 
 
 def inside(container: Any, *command: str) -> tuple[int, str]:

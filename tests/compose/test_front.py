@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import socket
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientError, ClientSession
 
+from serving.launch.ports import free_ports
 from tests.compose.load import Load
 from tests.conftest import REPOSITORY, ROOT, TALK
 from tests.processes import Gateway
@@ -25,16 +25,6 @@ _FOUND = " init-addr none resolvers docker\n    server-template replica 50 gatew
 _CLIENTS = 8
 #: As stack.yaml has it.
 _GRACE_S = 5.0
-
-
-@pytest.fixture
-def free_ports() -> list[int]:
-    """Five ports on which nothing listens."""
-    with ExitStack() as stack:
-        probes = [stack.enter_context(socket.socket()) for _ in range(5)]
-        for probe in probes:
-            probe.bind(("127.0.0.1", 0))
-        return [probe.getsockname()[1] for probe in probes]
 
 
 def test_haproxy_takes_the_configuration(tmp_path: Path) -> None:
@@ -98,8 +88,8 @@ async def _becomes(session: ClientSession, url: str, status: int) -> None:
     raise AssertionError(f"{url} did not become {status}")
 
 
-async def test_a_rolling_update_loses_nothing(tmp_path: Path, free_ports: list[int]) -> None:
-    *ports, fresh, public = free_ports
+async def test_a_rolling_update_loses_nothing(tmp_path: Path) -> None:
+    *ports, fresh, public = free_ports(5)
 
     def replica(port: int) -> Gateway:
         grace = {"GATEWAY_DRAIN_GRACE_S": str(_GRACE_S)}
@@ -130,10 +120,8 @@ async def test_a_rolling_update_loses_nothing(tmp_path: Path, free_ports: list[i
     assert seen["200"] > 1_000
 
 
-async def test_a_replica_that_is_killed_loses_nothing(
-    tmp_path: Path, free_ports: list[int]
-) -> None:
-    *ports, public, _ = free_ports
+async def test_a_replica_that_is_killed_loses_nothing(tmp_path: Path) -> None:
+    *ports, public = free_ports(4)
     with ExitStack() as stack:
         running = [stack.enter_context(Gateway(REPOSITORY, "--port", str(p))) for p in ports]
         url = stack.enter_context(front(tmp_path, public, ports))

@@ -16,11 +16,11 @@ import psutil
 import pytest
 import requests
 
-from serving.launch.ports import free_port
+from serving.launch.ports import free_ports
 from tests.conftest import ROOT
 
 #: Seconds for everything to start: Java, PyTorch, TensorFlow and their first predictions.
-START_S = 120
+START_S = 360
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         "tfserving-port",
         "tfserving-grpc-port",
     )
-    ports = {name: free_port() for name in names}
+    ports = dict(zip(names, free_ports(len(names)), strict=True))
     options = [part for name, port in ports.items() for part in (f"--{name}", str(port))]
     log = tmp_path_factory.mktemp("stack") / "log"
     with log.open("wb") as sink:
@@ -83,7 +83,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         finally:
             family = psutil.Process(process.pid).children(recursive=True)
             process.send_signal(signal.SIGINT)
-            status = process.wait(30)
+            status = process.wait(60)
     left = [child for child in family if child.is_running()]
     assert not left, f"left behind: {left}"
     assert status == 0, log.read_text()
@@ -96,7 +96,7 @@ def _wait_ready(stack: Stack, log: Path) -> None:
         try:
             if requests.get(stack.url + "/readyz", timeout=5).status_code == 200:
                 return
-        except requests.ConnectionError:
+        except requests.RequestException:  # or nothing in time
             pass
         time.sleep(0.2)
     raise AssertionError(f"not ready after {START_S} s:\n{log.read_text()}")

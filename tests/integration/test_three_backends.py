@@ -15,7 +15,8 @@ from serving.weight_change.data import generate, read_csv
 from tests.conftest import TALK
 from tests.integration.conftest import Stack
 
-pytestmark = pytest.mark.java
+#: The first test starts the servers.
+pytestmark = [pytest.mark.java, pytest.mark.timeout(900)]
 
 BACKENDS = ["onnx", "torchserve", "tfserving"]
 #: Each remote backend and the lineage of the export it is judged against.
@@ -121,11 +122,12 @@ def test_a_backend_that_is_killed_is_named_while_the_others_answer(
     url = stack.torchserve_url if backend == "torchserve" else stack.tfserving_url
     stack.listener(url).kill()
     refusals = 0
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while time.monotonic() < deadline:
         time.sleep(0.005)
         response = stack.predict(TALK, backend=backend)
-        assert response.elapsed.total_seconds() < 6
+        # The stack's deadline is 5 s; TorchServe itself gives up after 10 s.
+        assert response.elapsed.total_seconds() < 9
         if response.status_code == 200 and refusals:
             break
         if response.status_code != 200:

@@ -101,12 +101,12 @@ async def test_bad_bodies_that_are_refused_are_none(mixed_repository: Path, tmp_
 async def run_against(
     repository: Path, predict: Any, folder: Path, *arguments: str
 ) -> tuple[int | None, dict[str, Any]]:
-    """The exit status and the recording of a run of a second."""
+    """The exit status and the recording of a run of two seconds."""
     record = folder / "recording.json"
     async with fake_gateway(repository, predict) as url:
         process = await asyncio.create_subprocess_exec(
             *LOCUST,
-            *("--headless", "--only-summary", "--host", url, "--run-time", "1s"),
+            *("--headless", "--only-summary", "--host", url, "--run-time", "2s"),
             *("--users", "2", "--spawn-rate", "2", "--record", str(record), *arguments),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

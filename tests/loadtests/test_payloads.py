@@ -84,7 +84,7 @@ def manifests(draw: st.DrawFn) -> Manifest:
     return manifest_of(*(draw(_features(name)) for name in names), out_of_range=strict)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(manifests(), st.integers(0, 2**32))
 def test_any_models_validator_takes_the_good_and_refuses_the_bad(
     manifest: Manifest, seed: int

@@ -27,6 +27,9 @@ from serving.weight_change.example import WeightChange
 from tests.conftest import CSV, REPOSITORY, ROOT
 from tests.serving import building
 
+#: The first test trains the networks.
+pytestmark = pytest.mark.timeout(900)
+
 COMMITTED = REPOSITORY / NAME
 GRAPHS = (layout.PREPROCESS, layout.PYTORCH, layout.TENSORFLOW)
 ROWS = data.generate(2_000, seed=51)

@@ -28,7 +28,7 @@ SMALL = {
 }
 _RUN = "NOTEBOOK_TEST_RUN"
 #: Seconds of one cell.
-_PATIENCE_S = 240
+_PATIENCE_S = 600
 
 
 @pytest.fixture
@@ -43,6 +43,7 @@ def run_id(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
             process.kill()
 
 
+@pytest.mark.timeout(900)
 def test_notebook_runs_and_leaves_nothing_behind(
     run_id: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

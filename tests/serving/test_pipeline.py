@@ -114,9 +114,13 @@ def released(tmp_path_factory: pytest.TempPathFactory) -> Clone:
     """A clone whose pipeline has run once, released as v1."""
     clone = Clone(tmp_path_factory.mktemp("pipeline") / "clone")
     clone.folder.mkdir()
+    # Other tests, in processes of their own, write compiled code into the project meanwhile.
+    compiled = shutil.ignore_patterns("__pycache__")
     for part in PARTS:
-        copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy
-        copy(ROOT / part, clone.folder / part)
+        if (ROOT / part).is_dir():
+            shutil.copytree(ROOT / part, clone.folder / part, ignore=compiled)
+        else:
+            shutil.copy(ROOT / part, clone.folder / part)
     for part in HIDDEN:
         (clone.folder / part).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / part, clone.folder / part)

@@ -22,7 +22,7 @@ from serving.launch import ServerInfo, groups
 from serving.launch.board import LineBoard, TableBoard, make_board
 from tests.conftest import REPOSITORY, ROOT, TALK
 
-pytestmark = pytest.mark.java
+pytestmark = [pytest.mark.java, pytest.mark.timeout(900)]
 
 FREE_PORTS = [
     f"--{name}=0"
@@ -53,7 +53,7 @@ class Up:
     def text(self) -> str:
         return self.output.read_text()
 
-    def wait_for(self, pattern: str, timeout_s: float = 90) -> re.Match[str]:
+    def wait_for(self, pattern: str, timeout_s: float = 240) -> re.Match[str]:
         """The first match of the pattern in the output."""
         deadline = time.monotonic() + timeout_s
         while True:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from loadtests.bench.endpoint import Endpoint, answer_tensor, tensors
 from loadtests.bench.opponents.opponent import ONNXRUNTIME, Opponent, Place
-from serving.launch.ports import free_port
+from serving.launch.ports import free_ports
 from serving.layout import PYTORCH
 
 _MODEL = "weight-change"
@@ -27,11 +27,12 @@ class MLServer(Opponent):
     graph = PYTORCH
 
     def arguments(self) -> Sequence[str]:
+        grpc_port, metrics_port = free_ports(2)
         settings = {
             "host": "127.0.0.1",
             "http_port": self.port,
-            "grpc_port": free_port(),
-            "metrics_port": free_port(),
+            "grpc_port": grpc_port,
+            "metrics_port": metrics_port,
             "debug": False,
             "parallel_workers": 0,
         }

@@ -15,10 +15,11 @@ import pytest
 from aiohttp import ClientSession, web
 
 from gateway.app import create_app, start
-from gateway.backends import MemoryBackend
 from gateway.config import Settings
 from gateway.models.rows import Outputs, Rows
 from tests.conftest import MIXED, write_model
+from tests.held import HeldBackend
+from tests.waiting import until
 from tests.wire import Wire
 
 PAYLOAD = json.dumps({"count": 2, "size": 0.5, "big": True, "name": "b"}).encode()
@@ -26,9 +27,9 @@ HEAD = b"POST /v1/predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\
 
 
 class Started:
-    """A gateway with a backend that can be made slow."""
+    """A gateway with a backend that can be held."""
 
-    def __init__(self, runner: web.AppRunner, backend: MemoryBackend) -> None:
+    def __init__(self, runner: web.AppRunner, backend: HeldBackend) -> None:
         self.backend = backend
         self.address: tuple[str, int] = runner.addresses[0][:2]
 
@@ -67,7 +68,7 @@ async def start_gateway(tmp_path: Path) -> AsyncIterator[Start]:
     async def begin(**settings: Any) -> Started:
         backends: dict[str, Any] = {"memory": {"lineages": {"only": {}}}}
         write_model(tmp_path / "mixed", MIXED | {"backends": backends})
-        backend = MemoryBackend(add_up)
+        backend = HeldBackend(add_up)
         settings |= {"repository": str(tmp_path), "required_backends": "memory"}
         app = create_app(Settings(**settings), {"memory": backend})
         runners.append(await start(app, "127.0.0.1", 0))
@@ -87,14 +88,12 @@ async def start_gateway(tmp_path: Path) -> AsyncIterator[Start]:
     ],
 )
 async def test_a_slow_sender_is_told_and_closed(start_gateway: Start, sent: bytes) -> None:
-    gateway = await start_gateway(read_timeout_s=0.4)
+    gateway = await start_gateway(read_timeout_s=0.6)
     for wire in (await gateway.connect(), await gateway.client()):
         for first in range(0, len(sent), 32):  # every piece comes in good time, all of them do not
             wire.writer.write(sent[first : first + 32])
-            await asyncio.sleep(0.05)
-        started = asyncio.get_running_loop().time()
-        status, headers, content = await wire.receive()
-        assert asyncio.get_running_loop().time() - started < 1.0
+            await asyncio.sleep(0.02)
+        status, headers, content = await wire.receive()  # which waits for some seconds at most
         assert status == "HTTP/1.1 408 Request Timeout"
         assert headers["Connection"] == "close"
         assert content["type"] == "urn:problem-type:gateway:request-timeout"
@@ -103,9 +102,9 @@ async def test_a_slow_sender_is_told_and_closed(start_gateway: Start, sent: byte
 
 
 async def test_a_large_body_in_many_pieces_is_no_slow_sender(start_gateway: Start) -> None:
-    gateway = await start_gateway(read_timeout_s=0.5)
+    gateway = await start_gateway(read_timeout_s=1.5)
     wire = await gateway.connect()
-    for _ in range(6):  # longer than the timeout altogether, shorter each
+    for _ in range(9):  # longer than the timeout altogether, shorter each
         wire.writer.write(HEAD + b"Content-Length: %d\r\n" % len(PAYLOAD))
         await asyncio.sleep(0.1)
         wire.writer.write(b"\r\n" + PAYLOAD[:20])
@@ -118,13 +117,17 @@ async def test_a_large_body_in_many_pieces_is_no_slow_sender(start_gateway: Star
 async def test_what_waits_behind_a_slow_answer_does_not_come_too_slowly(
     start_gateway: Start,
 ) -> None:
-    gateway = await start_gateway(read_timeout_s=0.3, idle_timeout_s=0.3)
+    gateway = await start_gateway(read_timeout_s=1.0, idle_timeout_s=1.0)
     wire = await gateway.client()
-    gateway.backend.delay = 1.0
+    gateway.backend.let_go.clear()
+    gateway.backend.calls.clear()
     wire.send(PAYLOAD)
+    await until(lambda: gateway.backend.calls)
     wire.writer.write(HEAD)
-    await asyncio.sleep(0.8)
+    await asyncio.sleep(1.6)
     wire.writer.write(b"Content-Length: %d\r\n\r\n" % len(PAYLOAD))
+    await asyncio.sleep(0.05)
+    gateway.backend.let_go.set()
     for _ in range(2):
         if _:
             wire.writer.write(PAYLOAD)
@@ -134,14 +137,14 @@ async def test_what_waits_behind_a_slow_answer_does_not_come_too_slowly(
 
 
 async def test_an_idle_connection_is_closed_in_silence(start_gateway: Start) -> None:
-    gateway = await start_gateway(idle_timeout_s=0.6)
+    gateway = await start_gateway(idle_timeout_s=1.2)
     silent, used = await gateway.connect(), await gateway.client()
-    for _ in range(3):
-        await asyncio.sleep(0.25)
+    for _ in range(5):  # longer than the timeout altogether, shorter each
+        await asyncio.sleep(0.3)
         used.send(PAYLOAD)
         assert (await used.receive())[0] == "HTTP/1.1 200 OK"
-    assert await silent.closed(1)
-    assert await used.closed(1)
+    assert await silent.closed()
+    assert await used.closed()
     assert await gateway.ended() == {"idle": 2}
 
 
@@ -171,18 +174,18 @@ async def test_there_is_room_for_so_many_and_idle_ones_make_some(start_gateway: 
     gateway = await start_gateway(max_client_connections=4)
     used = await gateway.client()
     silent = await gateway.connect()
-    gateway.backend.delay = 1.0
+    gateway.backend.let_go.clear()
     occupied = [await gateway.connect() for _ in range(2)]
     for wire in occupied:
         wire.send(PAYLOAD)
     await asyncio.sleep(0.1)
     more = await gateway.connect()
     more.send(PAYLOAD)
-    assert await silent.closed(0.3)  # it never sent anything
+    assert await silent.closed()  # it never sent anything
     await asyncio.sleep(0.15)
     further = await gateway.connect()
     further.send(PAYLOAD)
-    assert await used.closed(0.3)
+    assert await used.closed()
     await asyncio.sleep(0.15)
     refused = await gateway.connect()
     refused.send(PAYLOAD)
@@ -191,6 +194,7 @@ async def test_there_is_room_for_so_many_and_idle_ones_make_some(start_gateway: 
     assert (headers["Retry-After"], headers["Connection"]) == ("1", "close")
     assert content["type"] == "urn:problem-type:gateway:too-many-connections"
     assert await refused.closed()
+    gateway.backend.let_go.set()
     for wire in (*occupied, more, further):
         assert (await wire.receive())[0] == "HTTP/1.1 200 OK"
     assert await gateway.ended() == {"made room": 3, "refused": 1}

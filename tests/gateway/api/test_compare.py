@@ -164,16 +164,16 @@ def test_one_bug_among_failures_is_the_gateways_fault() -> None:
 async def test_all_are_asked_at_once_and_within_the_deadline(stage: Stage) -> None:
     # Neither server answers before the other was asked.
     stage.torchserve.gate = stage.tfserving.gate = asyncio.Barrier(2)
-    stage.torchserve.delay = stage.tfserving.delay = 0.2
+    stage.torchserve.delay = stage.tfserving.delay = 0.8
     content = await stage.compare()
     latencies = [result["latency_ms"] for result in content["results"]]
-    assert max(latencies[:2]) < 199 <= min(latencies[2:])
+    assert max(latencies[:2]) < 799 <= min(latencies[2:])
     stage.torchserve.gate = stage.tfserving.gate = None
     stage.torchserve.delay, stage.tfserving.delay = 0.0, 30.0
     started = time.perf_counter()
-    content = await stage.compare(**{"X-Request-Timeout-Ms": "700"})
-    assert 0.7 <= time.perf_counter() - started < 10
-    assert max(stage.torchserve.deadlines[1], stage.tfserving.deadlines[1]) <= 0.7
+    content = await stage.compare(**{"X-Request-Timeout-Ms": "1500"})
+    assert 1.5 <= time.perf_counter() - started < 15
+    assert max(stage.torchserve.deadlines[1], stage.tfserving.deadlines[1]) <= 1.5
     errors = [result["error"] for result in content["results"]]
     assert errors[:3] == [None] * 3
     assert errors[3]["status"] == 504

@@ -16,11 +16,12 @@ from aiohttp import web
 from gateway.api.connection import Arrival
 from gateway.api.predict import PredictDoor
 from gateway.app import create_app, start
-from gateway.backends import MemoryBackend
 from gateway.config import Settings
 from gateway.errors import BackendError
 from gateway.models.rows import Outputs, Rows
 from tests.conftest import MIXED, MakeClient, write_model
+from tests.held import HeldBackend
+from tests.waiting import until
 from tests.wire import Wire
 
 #: No JSON can be made of it.
@@ -103,10 +104,10 @@ async def test_a_reader_who_is_slow_does_not_fill_memory(wire: Wire) -> None:
 
 
 class Started(NamedTuple):
-    """A gateway with a backend that can be made slow or made to fail."""
+    """A gateway with a backend that can be held, made slow or made to fail."""
 
     runner: web.AppRunner
-    backend: MemoryBackend
+    backend: HeldBackend
 
     async def connect(self) -> Wire:
         host, port = self.runner.addresses[0][:2]
@@ -114,6 +115,12 @@ class Started(NamedTuple):
         wire.send(json.dumps(PAYLOAD).encode())  # the first goes the application's way
         await wire.receive()
         return wire
+
+    @property
+    def connections(self) -> int:
+        """How many clients the gateway has."""
+        assert self.runner.server is not None
+        return len(self.runner.server.connections)
 
 
 def add_up(rows: Rows) -> Outputs:
@@ -125,9 +132,8 @@ def add_up(rows: Rows) -> Outputs:
 async def started(tmp_path: Path) -> AsyncIterator[Started]:
     backends: dict[str, Any] = {"memory": {"lineages": {"only": {}}}}
     write_model(tmp_path / "mixed", MIXED | {"backends": backends})
-    backend = MemoryBackend(add_up)
-    settings = Settings(repository=str(tmp_path), request_timeout_s=0.5)
-    app = create_app(settings, {"memory": backend})
+    backend = HeldBackend(add_up)
+    app = create_app(Settings(repository=str(tmp_path)), {"memory": backend})
     runner = await start(app, "127.0.0.1", 0)
     yield Started(runner, backend)
     await runner.cleanup()
@@ -236,13 +242,7 @@ async def test_who_leaves_before_the_body_has_come_leaves_nothing_behind(
     wire.writer.write(b"POST /v1/predict HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n{")
     await asyncio.sleep(0.02)
     wire.writer.transport.abort()
-    server = started.runner.server
-    assert server is not None
-    async with asyncio.timeout(5):
-        while True:
-            if not server.connections:
-                break
-            await asyncio.sleep(0.005)
+    await until(lambda: not started.connections)
     assert taken == []
 
 
@@ -266,7 +266,7 @@ async def test_what_a_backend_fails_with_is_a_problem(started: Started, taken: l
     assert headers["Content-Type"] == "application/problem+json"
     assert "it fell over" in content["detail"]
     started.backend.fail, started.backend.delay = None, 5
-    wire.send(json.dumps(PAYLOAD).encode())
+    wire.send(json.dumps(PAYLOAD).encode(), X_Request_Timeout_Ms="200")
     status, _, _ = await wire.receive()
     assert status == "HTTP/1.1 504 Gateway Timeout"
     started.backend.delay = 0
@@ -294,15 +294,18 @@ async def test_refused_requests_in_a_pipeline_do_not_pile_up(
 async def test_a_client_who_leaves_gives_its_place_free(
     started: Started, taken: list[bool]
 ) -> None:
-    started.backend.delay = 0.2
     wires = [await started.connect() for _ in range(4)]
     started.backend.calls.clear()
     taken.clear()  # each connect made a request, too
+    started.backend.let_go.clear()
     for wire in wires:
         wire.send(json.dumps(PAYLOAD).encode())
-        await asyncio.sleep(0.02)  # the first is in flight, the others wait
+        await until(lambda: started.backend.calls)  # the first is in flight, the others wait
+    await until(lambda: len(taken) == 4)
     for wire in wires[:3]:
         wire.writer.transport.abort()
+    await until(lambda: started.connections == 1)
+    started.backend.let_go.set()
     status, _, _ = await wires[3].receive()
     assert status.startswith("HTTP/1.1 200")
     assert started.backend.calls == [1, 1]

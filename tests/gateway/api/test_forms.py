@@ -55,7 +55,7 @@ def by_aiohttp(parts: dict[str, Any]) -> tuple[str, bytes]:
 _texts = st.text(st.characters(codec="utf-8"))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.binary(), _texts, st.sampled_from([by_requests, by_aiohttp]))
 def test_what_was_put_in_comes_out(photo: bytes, note: str, write: Any) -> None:
     parts = {"photo": photo, "note": note, "count": "-3", "sure": "true", "list": "[1, 2.5]"}
@@ -130,16 +130,17 @@ def test_a_name_is_read_as_it_is_meant(disposition: str, name: str) -> None:
 
 
 def test_reading_heads_takes_no_longer_than_they_are() -> None:
-    started = time.perf_counter()
+    started = time.process_time()  # in which others cannot be
     for value in (";" * 500_000, ';a="b"' * 100_000, ';a="' * 100_000, "; name" * 100_000):
         head = f"--b\r\nContent-Disposition: form-data{value}\r\n\r\nx\r\n--b--"
         with pytest.raises(InvalidRequest, match="a part's head has more than 2048 bytes"):
             read_form(MANIFEST, TYPE, head.encode())
         with pytest.raises(InvalidRequest, match="boundary"):
             read_form(MANIFEST, "multipart/form-data" + value, b"")
-    many = "multipart/form-data" + ";a=b" * 100_000 + ";boundary=b"
+    many = "multipart/form-data" + ";a=b" * 300_000 + ";boundary=b"
     assert read_form(MANIFEST, many, b"--b--") == {}
-    assert time.perf_counter() - started < 1
+    # That was 0.2 s; were each parameter to cost a copy of the rest, it would be 6 s.
+    assert time.process_time() - started < 3
 
 
 def test_text_that_is_not_utf8_is_named() -> None:
@@ -148,7 +149,7 @@ def test_text_that_is_not_utf8_is_named() -> None:
     assert caught.value.errors[0].field == "note"
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.binary(max_size=60), st.sampled_from(["", "--b\r\n", "\r\n--b", "--b--"]), st.binary())
 def test_any_bytes_are_read_or_refused(start: bytes, middle: str, end: bytes) -> None:
     try:

@@ -99,7 +99,7 @@ SCHEMAS = {content["name"]: both(content) for content in (MIXED, WIDE, VARYING)}
 
 @pytest.mark.parametrize(("manifest", "fitting"), [(MIXED, GOOD), (WIDE, FITS), (VARYING, VARIED)])
 @given(st.data())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_the_schema_takes_what_the_decoder_takes(
     manifest: dict[str, Any], fitting: dict[str, Any], data: st.DataObject
 ) -> None:

@@ -16,10 +16,11 @@ from aiohttp import ClientSession, web
 from gateway.api.drain import DRAIN
 from gateway.api.runner import Runner
 from gateway.app import create_app, start
-from gateway.backends import MemoryBackend
 from gateway.config import Settings
 from gateway.models.rows import Outputs, Rows
 from tests.conftest import MIXED, write_model
+from tests.held import HeldBackend
+from tests.waiting import until
 from tests.wire import Wire
 
 PAYLOAD = json.dumps({"count": 2, "size": 0.5, "big": True, "name": "b"}).encode()
@@ -41,9 +42,9 @@ def add_up(rows: Rows) -> Outputs:
 
 
 class Started:
-    """A gateway with a backend that can be made slow."""
+    """A gateway with a backend that can be held or made slow."""
 
-    def __init__(self, app: web.Application, runner: Runner, backend: MemoryBackend) -> None:
+    def __init__(self, app: web.Application, runner: Runner, backend: HeldBackend) -> None:
         self.app = app
         self.runner = runner
         self.backend = backend
@@ -58,13 +59,15 @@ class Started:
 
 
 @pytest.fixture
-async def started(tmp_path: Path) -> AsyncIterator[Started]:
+async def started(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Started]:
+    """Stopping takes so many seconds at most as the test's parameter says."""
     backends: dict[str, Any] = {"memory": {"lineages": {"only": {}}}}
     write_model(tmp_path / "mixed", MIXED | {"backends": backends})
+    shutdown_s = getattr(request, "param", 30.0)
     settings = Settings(
-        repository=str(tmp_path), required_backends="memory", shutdown_timeout_s=1.0
+        repository=str(tmp_path), required_backends="memory", shutdown_timeout_s=shutdown_s
     )
-    backend = MemoryBackend(add_up)
+    backend = HeldBackend(add_up)
     app = create_app(settings, {"memory": backend})
     runner = await start(app, "127.0.0.1", 0)
     yield Started(app, runner, backend)
@@ -112,24 +115,27 @@ async def test_what_was_sent_ahead_is_answered_before_the_connection_ends(
 
 async def test_stopping_ends_idle_connections_and_waits_for_the_others(started: Started) -> None:
     idle, half, waiting, sending = [await started.connect() for _ in range(4)]
-    started.backend.delay = 0.4
+    started.backend.let_go.clear()
+    started.backend.calls.clear()
     half.writer.write(b"POST /v1")
-    waiting.send(PAYLOAD)
     sending.writer.write(HEAD + PAYLOAD[:20])
-    await asyncio.sleep(0.1)
+    waiting.send(PAYLOAD)
+    await until(lambda: started.backend.calls)
     stopping = asyncio.create_task(started.runner.cleanup())
-    assert await idle.closed(0.2)
-    assert await half.closed(0.2)
+    assert await idle.closed()
+    assert await half.closed()
     with pytest.raises(OSError, match="onnect"):
         await started.connect()
     sending.writer.write(PAYLOAD[20:])
+    started.backend.let_go.set()
     for wire in (waiting, sending):
         status, headers, _ = await wire.receive()
         assert (status, headers["Connection"]) == ("HTTP/1.1 200 OK", "close")
         assert await wire.closed()
-    await asyncio.wait_for(stopping, 0.5)
+    await asyncio.wait_for(stopping, 10)  # and not for the time it has
 
 
+@pytest.mark.parametrize("started", [1.0], indirect=True)
 async def test_stopping_does_not_wait_for_ever(started: Started) -> None:
     wire = await started.connect()
     started.backend.delay = 8

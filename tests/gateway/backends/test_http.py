@@ -214,7 +214,7 @@ async def test_a_server_that_hangs_costs_the_deadline(
     started = time.monotonic()
     with pytest.raises(BackendTimeout):
         await outcome(make, url, tmp_path, seconds=0.2)
-    assert time.monotonic() - started < 1
+    assert time.monotonic() - started < 4
 
 
 async def raw_server(

@@ -389,7 +389,7 @@ def test_an_event_loop_is_warned_before_much_is_decoded() -> None:
 _WHOLE = [encoded(draw((9, 9, 3)), kind) for kind in ("PNG", "JPEG")]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     st.sampled_from(_WHOLE),
     st.lists(st.tuples(st.integers(0, 2_000), st.integers(0, 255)), max_size=8),

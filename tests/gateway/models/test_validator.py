@@ -256,7 +256,7 @@ NEARLY = st.fixed_dictionaries(
 
 
 @given(st.lists(NEARLY, min_size=1, max_size=3) | st.lists(JSON, max_size=3))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_both_ways_agree_on_everything(objects: list[Any]) -> None:
     """Whatever the fast way takes the exact way takes alike, and the other way round."""
     text = json.dumps({"instances": objects}).encode()
@@ -274,7 +274,7 @@ def test_both_ways_agree_on_everything(objects: list[Any]) -> None:
 
 
 @given(st.binary(max_size=200))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_no_bytes_break_the_decoder(data: bytes) -> None:
     with pytest.raises(InvalidRequest):
         VALIDATOR.decode(data)

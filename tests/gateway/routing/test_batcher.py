@@ -513,7 +513,7 @@ STEPS = st.lists(
     delay=st.sampled_from([0.0, 0.001, 0.004]),
     queue_delay_ms=st.sampled_from([0.0, 0.0, 2.0]),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_any_interleaving_gives_everyone_their_own_rows(
     kind: type[MemoryBackend],
     steps: list[tuple[int, float, str]],

@@ -89,7 +89,7 @@ class World:
 EVENTS: list[str | float] = ["good", *["bad"] * 5, "up", "down", "hold", "release", 0.3, 2.0, 40.0]
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(limit=st.integers(1, 4), events=st.lists(st.sampled_from(EVENTS), min_size=80, max_size=80))
 async def test_any_interleaving_obeys_the_rules(limit: int, events: list[str | float]) -> None:
     world = World(failures_to_open=limit)

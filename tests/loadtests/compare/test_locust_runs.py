@@ -74,7 +74,7 @@ async def test_a_run_against_the_real_gateway_has_all_figures() -> None:
     rate, *percentiles = (figure.value for figure in figures)
     assert found.failures == 0
     assert found.requests > 20
-    assert 1.9 < found.seconds < 5
+    assert 1.9 < found.seconds < 20
     assert rate == pytest.approx(found.requests / found.seconds, rel=0.1)
     latencies = [value for value in percentiles if value is not None]
     assert len(latencies) == 3

@@ -96,6 +96,7 @@ def test_no_file_names_the_machine_it_was_built_on() -> None:
             assert home not in content, file.name
 
 
+@pytest.mark.timeout(900)  # it trains the network
 def test_a_build_makes_it_again(rebuilt: Path) -> None:
     assert (rebuilt / "model.yaml").read_text() == (COMMITTED / "model.yaml").read_text()
     cards = [card_of(model) for model in (rebuilt, COMMITTED)]

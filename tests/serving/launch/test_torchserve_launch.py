@@ -21,7 +21,7 @@ import aiohttp
 import pytest
 
 from serving.launch import LaunchError, TorchServe, groups
-from serving.launch.ports import free_port
+from serving.launch.ports import free_ports
 from serving.launch.process import get_json
 from serving.launch.properties import read_properties, write_properties
 from serving.launch.requirements import find_java
@@ -251,12 +251,12 @@ async def test_the_configuration_file_works_by_itself(tmp_path: Path) -> None:
     store = tmp_path / "store"
     store.mkdir()
     shutil.copy(REPOSITORY / "weight-change" / "1" / "weight-change.mar", store)
+    written = ("8080", "8081", "8082", "7070", "7071")
+    ports = dict(zip(written, free_ports(len(written)), strict=True))
     text = (ROOT / "config.properties").read_text()
-    ports = {port: free_port() for port in (8080, 8081, 8082, 7070, 7071)}
-    for old, new in ports.items():
-        text = text.replace(str(old), str(new))
     config = tmp_path / "config.properties"
-    config.write_text(text)
+    # In one pass: a port that was found may hold the digits of another that was written.
+    config.write_text(re.sub("|".join(written), lambda found: str(ports[found[0]]), text))
     temp = tmp_path / "t"
     temp.mkdir()
     command: list[str | Path] = [

@@ -156,7 +156,7 @@ def start(log: Path, *arguments: str) -> Server:
     command = [sys.executable, "-m", "serving.standin", "--rest_api_port=0", "--port=0", *arguments]
     with log.open("wb") as output:
         process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while time.monotonic() < deadline and process.poll() is None:
         match = re.search(
             r"REST API at (http://[\d.:]+\d)(?:, gRPC API at (grpc://[\d.:]+\d))?", log.read_text()
