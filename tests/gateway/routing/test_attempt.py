@@ -23,7 +23,7 @@ from gateway.errors import (
 from gateway.models.rows import Outputs, Rows
 from gateway.routing.router import Router, open_router
 from tests.conftest import MIXED, write_model
-from tests.gateway.routing.gates import gated, turns
+from tests.held import held, turns
 from tests.waiting import until
 
 LINEAGES: dict[str, Any] = {
@@ -161,7 +161,7 @@ async def test_a_breaker_opens_and_closes_by_itself(routed: Router) -> None:
 async def test_an_open_breaker_lets_nobody_wait(routed: Router) -> None:
     remote = memory(routed, "remote")
     lane = routed.versions.lanes[routed.select(backend="remote").fixed[0]]
-    gate = gated(remote)
+    gate = held(remote)
     first = asyncio.create_task(ask(routed, "remote"))
     await until(lambda: remote.calls)
     waiting = asyncio.create_task(ask(routed, "remote"))
@@ -193,7 +193,7 @@ async def test_no_client_can_stop_a_backend_for_the_others(routed: Router, fault
 
 async def test_who_leaves_is_asked_for_no_longer(routed: Router) -> None:
     remote = memory(routed, "remote")
-    gate = gated(remote)
+    gate = held(remote)
     remote.fail = BackendUnavailable("remote", "gone")
     task = asyncio.create_task(ask(routed, "auto"))
     await until(lambda: remote.calls)

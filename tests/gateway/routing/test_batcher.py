@@ -24,7 +24,7 @@ from gateway.models.rows import Outputs, Rows
 from gateway.routing.answer import Answer, Results
 from gateway.routing.batcher import Batcher
 from tests.conftest import linear_graph
-from tests.gateway.routing.gates import gated, turns
+from tests.held import held, turns
 from tests.waiting import until
 
 MANIFEST = Manifest(
@@ -134,7 +134,7 @@ async def test_a_call_that_is_about_to_begin_is_waited_for() -> None:
 
 async def test_what_arrives_while_busy_goes_together() -> None:
     batcher, backend, seen = make()
-    gate = gated(backend)
+    gate = held(backend)
     first = asyncio.create_task(ask(batcher, 0))
     await until(lambda: backend.calls)
     rest = [asyncio.create_task(ask(batcher, i, i + 0.5)) for i in range(1, 20)]
@@ -149,7 +149,7 @@ async def test_what_arrives_while_busy_goes_together() -> None:
 
 async def test_batches_are_bounded_and_requests_are_never_split() -> None:
     batcher, backend, _ = make(max_batch_size=10)
-    gate = gated(backend)
+    gate = held(backend)
     first = asyncio.create_task(ask(batcher, 0))
     await until(lambda: backend.calls)
     sizes = [4, 4, 4, 25, 1]
@@ -214,7 +214,7 @@ async def test_where_rows_are_known_to_cost_much_few_may_wait() -> None:
 
 async def test_several_calls_may_be_in_flight() -> None:
     batcher, backend, _ = make(concurrency=3)
-    gate = gated(backend)
+    gate = held(backend)
     tasks = []
     for i in range(3):
         tasks.append(asyncio.create_task(ask(batcher, i)))
@@ -229,7 +229,7 @@ async def test_several_calls_may_be_in_flight() -> None:
 
 async def test_what_one_call_cannot_take_goes_with_the_next_free_one() -> None:
     batcher, backend, _ = make(concurrency=3, max_batch_size=2)
-    gate = gated(backend)
+    gate = held(backend)
     tasks = [asyncio.create_task(ask(batcher, i)) for i in range(7)]
     await turns()
     assert backend.calls == [2, 2, 2]
@@ -261,7 +261,7 @@ async def test_a_full_batch_is_not_delayed(kind: type[MemoryBackend]) -> None:
 
 async def test_time_spent_waiting_for_the_backend_counts_as_delay() -> None:
     batcher, backend, seen = make(max_batch_size=2, max_queue_delay_ms=60_000)
-    gate = gated(backend)
+    gate = held(backend)
     call, told = Call.within(5), Told()
     for value in (0, 1):
         batcher.enqueue(rows_of(value), call, Told())
@@ -291,7 +291,7 @@ async def test_who_leaves_does_not_end_the_delay_of_others() -> None:
 
 async def test_a_full_queue_refuses_at_once() -> None:
     batcher, backend, _ = make(max_queue_size=3, max_batch_size=1)
-    gate = gated(backend)
+    gate = held(backend)
     tasks = [asyncio.create_task(ask(batcher, 0))]
     await until(lambda: backend.calls)
     tasks += [asyncio.create_task(ask(batcher, i)) for i in range(1, 4)]
@@ -309,7 +309,7 @@ async def test_a_full_queue_refuses_at_once() -> None:
 
 async def test_a_cancelled_request_gives_its_place_free() -> None:
     batcher, backend, _ = make()
-    gate = gated(backend)
+    gate = held(backend)
     first = asyncio.create_task(ask(batcher, 0))
     await until(lambda: backend.calls)
     gone = asyncio.create_task(ask(batcher, 1))
@@ -326,7 +326,7 @@ async def test_a_cancelled_request_gives_its_place_free() -> None:
 
 async def test_a_client_gone_mid_batch_does_not_disturb_the_others() -> None:
     batcher, backend, _ = make()
-    gate = gated(backend)
+    gate = held(backend)
     tasks = [asyncio.create_task(ask(batcher, i)) for i in range(3)]
     await until(lambda: backend.calls == [3])
     tasks[1].cancel()
@@ -339,7 +339,7 @@ async def test_a_client_gone_mid_batch_does_not_disturb_the_others() -> None:
 
 async def test_a_bad_row_never_spoils_its_neighbours() -> None:
     batcher, backend, seen = make()
-    gate = gated(backend)
+    gate = held(backend)
     first = asyncio.create_task(ask(batcher, 0))
     await until(lambda: backend.calls)
     tasks = [asyncio.create_task(ask(batcher, value)) for value in (1.0, POISON, 3.0)]
@@ -398,7 +398,7 @@ async def test_a_bug_in_an_adapter_reaches_every_request_of_the_batch() -> None:
 
 async def test_each_request_keeps_its_own_deadline() -> None:
     batcher, backend, _ = make(max_batch_size=2)
-    gate = gated(backend)
+    gate = held(backend)
     slow, hasty, queued = (Call.within(seconds) for seconds in (30, 0.05, 1))
     told = [(call, Told()) for call in (slow, hasty, queued)]
     for call, asker in told:
