@@ -84,11 +84,12 @@ def _path(served: ServedModel) -> str:
 def _body(served: ServedModel, rows: Rows) -> bytes:
     """The request in its column form; with bare NaN and Infinity, as the server reads them."""
     inputs = served.inputs(rows)
-    arrays = inputs.values() if isinstance(inputs, dict) else (inputs,)
     plain: Any
     if isinstance(inputs, dict):
+        arrays = list(inputs.values())
         plain = {name: column.tolist() for name, column in inputs.items()}
     else:
+        arrays = [inputs]
         plain = inputs.tolist()
     body = {"signature_name": served.options.signature, "inputs": plain}
     if all(array.dtype.kind != "f" or np.isfinite(array).all() for array in arrays):
