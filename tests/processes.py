@@ -28,20 +28,26 @@ class Gateway:
         self.process = subprocess.Popen(
             self._command, stderr=subprocess.PIPE, text=True, env=self._environ
         )
-        assert self.process.stderr is not None
-        for line in self.process.stderr:
-            self.log.append(json.loads(line))
-            message = str(self.log[-1]["message"])
-            if message.startswith("listening on "):
-                self.url = message.removeprefix("listening on ")
-                return self
-        raise AssertionError(f"the gateway ended with {self.process.wait()}: {self.log}")
+        self.url = self.read_to("listening on ")
+        return self
 
     def __exit__(self, *_: object) -> None:
         if self.process.poll() is None:
             self.stop()
         assert self.process.stderr is not None
         self.process.stderr.close()
+
+    def read_to(self, beginning: str) -> str:
+        """Read on in its log to the next message that begins like this; returns the rest of it."""
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            self.log.append(json.loads(line))
+            message = str(self.log[-1]["message"])
+            if message.startswith(beginning):
+                return message.removeprefix(beginning)
+        raise AssertionError(
+            f"the gateway never said {beginning!r} and ended with {self.process.wait()}: {self.log}"
+        )
 
     def stop(self, how: signal.Signals = signal.SIGTERM, within: float = 10) -> int:
         """Send a signal and wait; the exit status."""

@@ -25,22 +25,17 @@ def test_signals_stop_it_in_order(mixed_repository: Path, how: signal.Signals) -
 PAYLOAD = {"count": 2, "size": 0.5, "big": True, "name": "b"}
 
 
-def read_to(gateway: Gateway, words: str, times: int) -> None:
-    """Read on in its log until so many lines have said it."""
-    assert gateway.process.stderr is not None
-    for _ in range(times):
-        assert any(words in line for line in gateway.process.stderr), f"it never said {words!r}"
-
-
 @pytest.mark.parametrize("workers", [1, 2])
 def test_after_sigterm_it_serves_on_for_the_grace(mixed_repository: Path, workers: int) -> None:
     arguments = ["--workers", str(workers)]
     with Gateway(mixed_repository, *arguments, GATEWAY_DRAIN_GRACE_S="3") as gateway:
         url = gateway.url
-        read_to(gateway, "listening on", workers - 1)
+        for _ in range(workers - 1):
+            gateway.read_to("listening on")
         told = time.monotonic()
         gateway.process.send_signal(signal.SIGTERM)
-        read_to(gateway, "draining for", workers)
+        for _ in range(workers):
+            gateway.read_to("draining for")
         assert all(requests.get(url + "/readyz", timeout=5).status_code == 503 for _ in range(8))
         # A part of the grace: what comes after its end is refused, and this machine may be slow.
         while time.monotonic() - told < 1:
@@ -59,10 +54,12 @@ def test_someone_in_a_hurry_does_not_wait(
 ) -> None:
     arguments = ["--workers", str(workers)]
     with Gateway(mixed_repository, *arguments, GATEWAY_DRAIN_GRACE_S="60") as gateway:
-        read_to(gateway, "listening on", workers - 1)
+        for _ in range(workers - 1):
+            gateway.read_to("listening on")
         for number in signals[:-1]:
             gateway.process.send_signal(number)
-            read_to(gateway, "draining for", workers)  # two of a kind at once would be one
+            for _ in range(workers):  # two of a kind at once would be one
+                gateway.read_to("draining for")
         assert gateway.stop(signals[-1], within=20) == 0
 
 
