@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from loadtests.bench.report import Entry, Finding, Target
-from loadtests.bench.samples import Series, differences, ratios
+from loadtests.bench.samples import differences, ratios
+from serving.spread import Spread
 
 Measure = Callable[[Entry], list[float]]
 Combine = Callable[[Iterable[float], Iterable[float]], list[float]]
@@ -21,7 +22,7 @@ UNITS = {REQUESTS: "requests/s", ROWS: "rows/s", P50: "ms p50", CPU: "ms CPU"}
 
 def best(entries: Sequence[Entry]) -> Entry | None:
     """The entry with the most requests per second; None of none."""
-    return max(entries, key=lambda entry: Series.of(entry.requests_per_s).median, default=None)
+    return max(entries, key=lambda entry: Spread.of(entry.requests_per_s).median, default=None)
 
 
 def compare(
@@ -38,15 +39,15 @@ def compare(
     missing = "not measured" if ours is None or theirs is None else ""
     figure = None
     if ours is not None and theirs is not None:
-        figure = Series.of(combine(measure(ours), measure(theirs)))
+        figure = Spread.of(combine(measure(ours), measure(theirs)))
     return Finding(
         scenario=scenario,
         what=what,
         target=target,
         figure=figure,
         unit=UNITS[measure],
-        ours=None if ours is None else Series.of(measure(ours)),
-        theirs=None if theirs is None else Series.of(measure(theirs)),
+        ours=None if ours is None else Spread.of(measure(ours)),
+        theirs=None if theirs is None else Spread.of(measure(theirs)),
         opponent="" if theirs is None else theirs.contestant,
         errors=0 if ours is None else ours.errors,
         remark="; ".join(filter(None, [remark, missing])),

@@ -6,7 +6,8 @@ from typing import Literal
 
 import msgspec
 
-from loadtests.bench.samples import Sample, Series
+from loadtests.bench.samples import Sample
+from serving.spread import Spread
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -89,10 +90,10 @@ class Finding(msgspec.Struct, kw_only=True):
     scenario: str
     what: str
     target: Target | None
-    figure: Series | None
+    figure: Spread | None
     unit: str = ""
-    ours: Series | None = None
-    theirs: Series | None = None
+    ours: Spread | None = None
+    theirs: Spread | None = None
     opponent: str = ""
     errors: int = 0
     remark: str = ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Iterable, Sequence
 
 import msgspec
@@ -37,22 +36,6 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
     def rows_per_s(self) -> float:
         """Rows of good answers per second."""
         return self.requests_per_s * self.rows
-
-
-class Series(msgspec.Struct, frozen=True):
-    """The same thing measured once a round: the median, the lowest, the highest."""
-
-    median: float
-    low: float
-    high: float
-
-    @classmethod
-    def of(cls, values: Iterable[float]) -> Series:
-        """Raises ValueError where there are none."""
-        ordered = sorted(values)
-        if not ordered:
-            raise ValueError("nothing was measured")
-        return cls(statistics.median(ordered), ordered[0], ordered[-1])
 
 
 def ratios(ours: Iterable[float], theirs: Iterable[float]) -> list[float]:

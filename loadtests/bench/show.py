@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from loadtests.bench.report import Absence, Entry, Finding, Report
-from loadtests.bench.samples import Series
+from serving.spread import Spread
 
 _FINDINGS = ("what", "ours", "theirs", "figure (lowest–highest)", "target", "met")
 _ENTRIES = ("scenario", "contestant", "load", "requests/s", "p50 ms", "p99 ms", "errors")
@@ -44,16 +44,16 @@ def markdown(report: Report) -> str:
 
 
 def _finding(finding: Finding) -> list[str]:
-    theirs = _series(finding.theirs)
+    theirs = _median(finding.theirs)
     if finding.opponent:
         theirs += f" ({finding.opponent})"
     figure = "—"
     if finding.figure is not None:
         unit = "×" if finding.target is None else finding.target.unit
-        figure = f"{_series(finding.figure, spread=True)} {unit}"
+        figure = f"{_median(finding.figure, ends=True)} {unit}"
     return [
         " — ".join(filter(None, [finding.what, finding.remark])),
-        f"{_series(finding.ours)} {finding.unit}" if finding.ours is not None else "—",
+        f"{_median(finding.ours)} {finding.unit}" if finding.ours is not None else "—",
         theirs if finding.theirs is not None else "—",
         figure,
         "—" if finding.target is None else str(finding.target),
@@ -67,7 +67,7 @@ def _entry(entry: Entry) -> list[str]:
         entry.contestant,
         entry.workload,
         *(
-            _series(Series.of(values), spread=True)
+            _median(Spread.of(values), ends=True)
             for values in (entry.requests_per_s, entry.p50_ms, entry.p99_ms)
         ),
         str(entry.errors),
@@ -105,12 +105,12 @@ def _absence(absence: Absence) -> str:
     return f"{absence.scenario}: {absence.contestant} was not measured: {reason}"
 
 
-def _series(series: Series | None, spread: bool = False) -> str:
-    if series is None:
+def _median(spread: Spread | None, ends: bool = False) -> str:
+    if spread is None:
         return "—"
-    text = number(series.median)
-    if spread and series.low != series.high:
-        text += f" ({number(series.low)}–{number(series.high)})"
+    text = number(spread.median)
+    if ends and spread.low != spread.high:
+        text += f" ({number(spread.low)}–{number(spread.high)})"
     return text
 
 

@@ -16,8 +16,9 @@ from serving.experiments.findings import EngineCell, Engines, EngineStart
 from serving.experiments.machine import describe
 from serving.experiments.nets import Network, make_network
 from serving.experiments.plan import Plan, Step
-from serving.experiments.timing import Spread, alternate, ratios
+from serving.experiments.timing import alternate, ratios
 from serving.export.check import ParityError, greatest_difference
+from serving.spread import Spread
 
 #: What an engine's answer may differ from float64, for answers of about 1.
 TOLERANCE = 1e-4

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from serving.experiments.timing import Spread
+from serving.spread import Spread
 
 
 class Timing(msgspec.Struct, frozen=True):

@@ -18,7 +18,8 @@ from serving.experiments.sessions import (
     operators,
 )
 from serving.experiments.subject import Subject
-from serving.experiments.timing import Spread, alternate
+from serving.experiments.timing import alternate
+from serving.spread import Spread
 
 ORIGINAL = "original"
 REFERENCE = "disable_all"

@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 
 from serving.experiments.findings import Engines, LeveledGraph, Levels, Providers
 from serving.experiments.tables import rows
-from serving.experiments.timing import Spread
+from serving.spread import Spread
 
 #: Okabe and Ito's palette: told apart by everybody, on paper too.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#000000")

@@ -10,7 +10,8 @@ from serving.experiments.machine import describe
 from serving.experiments.plan import Plan, Step
 from serving.experiments.sessions import caller, make_session, providers_of_nodes
 from serving.experiments.subject import Subject
-from serving.experiments.timing import Spread, alternate
+from serving.experiments.timing import alternate
+from serving.spread import Spread
 
 
 def run(plan: Plan, subject: Subject, step: Step) -> Providers:

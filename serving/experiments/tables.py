@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from serving.experiments.findings import EngineCell, Engines, Levels, Provider, Providers
-from serving.experiments.timing import Spread
+from serving.spread import Spread
 
 _NOTHING = "—"
 _SUFFIX = "ExecutionProvider"

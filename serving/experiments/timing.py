@@ -6,31 +6,15 @@ import gc
 import random
 import statistics
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-import msgspec
+from serving.spread import Spread
 
 Call = Callable[[], object]
 #: Calls before each slice that are not counted: they bring caches and idle threads back.
 _WARM_UP = 3
 #: A slice holds at least so many calls, however long one takes, and at most so many.
 _FEWEST, _MOST = 5, 20_000
-
-
-class Spread(msgspec.Struct, frozen=True):
-    """The same thing measured once a round: the median, the lowest, the highest."""
-
-    median: float
-    low: float
-    high: float
-
-    @classmethod
-    def of(cls, values: Iterable[float]) -> Spread:
-        """Raises ValueError where there are none."""
-        ordered = sorted(values)
-        if not ordered:
-            raise ValueError("nothing was measured")
-        return cls(statistics.median(ordered), ordered[0], ordered[-1])
 
 
 def alternate(

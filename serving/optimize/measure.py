@@ -19,9 +19,10 @@ from serving.experiments.machine import describe
 from serving.experiments.plan import Plan, Step
 from serving.experiments.sessions import caller, largest_difference, make_session, operators
 from serving.experiments.subject import Subject
-from serving.experiments.timing import Spread, alternate, ratios
+from serving.experiments.timing import alternate, ratios
 from serving.optimize.findings import Form, Optimized, Timing
 from serving.optimize.forms import FORMS, ORIGINAL, make_form
+from serving.spread import Spread
 
 #: Sessions of each form that are made per round.
 _SESSIONS = 3

@@ -11,9 +11,9 @@ from rich.text import Text
 
 from gateway.inspection.show import megabytes
 from serving.experiments.tables import number, rows
-from serving.experiments.timing import Spread
 from serving.optimize.findings import Form, Optimized
 from serving.optimize.forms import ORIGINAL
+from serving.spread import Spread
 
 #: The longest range of times, like (32.1–39.7).
 _RANGE_CHARS = 11

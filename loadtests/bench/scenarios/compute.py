@@ -23,8 +23,8 @@ from loadtests.bench.payload import Row
 from loadtests.bench.probe import percentile, probe
 from loadtests.bench.report import Entry, Finding, Target
 from loadtests.bench.resnet import INPUT, OUTPUT, SHAPE, write_resnet
-from loadtests.bench.samples import Series
 from loadtests.bench.workload import Workload
+from serving.spread import Spread
 
 _NAME = "compute"
 _CONNECTIONS = 4
@@ -85,12 +85,12 @@ async def compute(bench: Bench) -> list[Finding]:
     return [
         finding
         for ours in endpoints
-        for finding in _findings(ours.title, served[ours], bare, Series.of(health[ours]))
+        for finding in _findings(ours.title, served[ours], bare, Spread.of(health[ours]))
     ]
 
 
 def _findings(
-    title: str, served: Entry | None, bare: Entry | None, health: Series | None
+    title: str, served: Entry | None, bare: Entry | None, health: Spread | None
 ) -> list[Finding]:
     what = f"{title}: requests/s ÷ bare session.run on as many threads"
     return [

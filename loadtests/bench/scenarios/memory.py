@@ -11,8 +11,9 @@ from loadtests.bench.endpoint import Endpoint
 from loadtests.bench.fleet import members
 from loadtests.bench.opponents import gateway
 from loadtests.bench.report import Finding, Target
-from loadtests.bench.samples import Sample, Series
+from loadtests.bench.samples import Sample
 from loadtests.bench.workload import Workload
+from serving.spread import Spread
 
 _CONNECTIONS = 64
 _FIRST, _LAST = 50_000, 500_000
@@ -51,10 +52,10 @@ async def memory(bench: Bench) -> list[Finding]:
             scenario=name,
             what=f"RSS of one worker after {after or f'{_LAST:,}'} requests",
             target=Target("≤", 5, "MB"),
-            figure=Series.of([sizes[1] - sizes[0]]) if measured else None,
+            figure=Spread.of([sizes[1] - sizes[0]]) if measured else None,
             unit="MB",
-            ours=Series.of(sizes[1:]) if measured else None,
-            theirs=Series.of(sizes[:1]) if measured else None,
+            ours=Spread.of(sizes[1:]) if measured else None,
+            theirs=Spread.of(sizes[:1]) if measured else None,
             opponent="itself, earlier",
             errors=errors,
             remark="" if measured else "not measured",

@@ -6,7 +6,8 @@ from loadtests.bench.bench import Bench
 from loadtests.bench.compare import ROWS, compare
 from loadtests.bench.opponents import fastapi, gateway
 from loadtests.bench.report import Finding, Target
-from loadtests.bench.samples import Series, fall
+from loadtests.bench.samples import fall
+from serving.spread import Spread
 
 #: Enough that a body waits whenever one is answered. All of the largest together, 16,384 rows, are
 #: far fewer than may wait (``max_queue_size``), so that none is refused.
@@ -35,8 +36,8 @@ async def curve(bench: Bench) -> list[Finding]:
         entries = list((await bench.rotate(name, fleet, pairs)).values())
     complete = len(entries) == len(_SIZES)
     rounds = zip(*(entry.rows_per_s for entry in entries), strict=True)
-    figure = Series.of(fall(values) for values in rounds) if complete else None
-    medians = [Series.of(entry.rows_per_s) for entry in entries]
+    figure = Spread.of(fall(values) for values in rounds) if complete else None
+    medians = [Spread.of(entry.rows_per_s) for entry in entries]
     return [
         Finding(
             scenario=name,

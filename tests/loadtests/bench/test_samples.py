@@ -3,10 +3,9 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtests.bench.samples import Series, differences, fall, ratios, settled
+from loadtests.bench.samples import differences, fall, ratios, settled
 from tests.loadtests.bench.conftest import sample
 
 FIGURES = st.lists(st.floats(0.1, 1e6), min_size=1, max_size=9)
@@ -20,20 +19,6 @@ def test_errors_are_no_throughput() -> None:
 
 def test_more_errors_than_requests_is_no_negative_throughput() -> None:
     assert sample(requests=0, errors=64).requests_per_s == 0
-
-
-@given(FIGURES)
-def test_series_is_the_middle_and_the_ends(values: list[float]) -> None:
-    series = Series.of(values)
-    assert series.low == min(values)
-    assert series.high == max(values)
-    assert sum(value < series.median for value in values) <= len(values) / 2
-    assert sum(value > series.median for value in values) <= len(values) / 2
-
-
-def test_series_of_nothing() -> None:
-    with pytest.raises(ValueError, match="nothing"):
-        Series.of([])
 
 
 def test_ratios_are_taken_within_a_round() -> None:

@@ -8,7 +8,8 @@ import time
 
 import pytest
 
-from serving.experiments.timing import Spread, alternate, ratios
+from serving.experiments.timing import alternate, ratios
+from serving.spread import Spread
 
 
 def test_every_contestant_is_called_in_every_round_and_the_order_changes() -> None:
@@ -50,9 +51,3 @@ def test_the_collector_is_back_on_even_after_a_failure() -> None:
     with pytest.raises(RuntimeError, match="planted"):
         alternate({"one": fails_later}, rounds=2, slice_s=0.0)
     assert gc.isenabled()
-
-
-def test_a_spread_of_nothing_is_refused() -> None:
-    assert Spread.of([3.0, 1.0, 2.0]) == Spread(2.0, 1.0, 3.0)
-    with pytest.raises(ValueError, match="nothing was measured"):
-        Spread.of([])
