@@ -46,9 +46,9 @@ async def curve(bench: Bench) -> list[Finding]:
             target=Target("≤", 20, "%"),
             figure=figure,
             unit="rows/s",
-            ours=max(medians, key=lambda series: series.median, default=None),
+            ours=max(medians, key=lambda spread: spread.median, default=None),
             errors=sum(entry.errors for entry in entries),
-            remark=" · ".join(f"{series.median:,.0f}" for series in medians)
+            remark=" · ".join(f"{spread.median:,.0f}" for spread in medians)
             if complete
             else "not measured",
         )
