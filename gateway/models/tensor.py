@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
+from itertools import chain
 from typing import Annotated, Any
 
 import msgspec
@@ -11,6 +13,13 @@ import numpy as np
 from gateway.errors import Misfit
 from gateway.models.manifest import Feature
 from gateway.models.rows import Array
+
+#: What :mod:`struct` calls the elements of a feature while it is not known that they fit.
+_CODES = {
+    **dict(zip(("int8", "int16", "int32", "int64"), "bhiq", strict=True)),
+    **dict(zip(("uint8", "uint16", "uint32", "uint64"), "BHIQ", strict=True)),
+    **dict.fromkeys(("float16", "float32", "float64"), "d"),
+}
 
 
 class Raw(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -60,12 +69,14 @@ def to_array(feature: Feature, values: Sequence[Any]) -> Array:
     """
     if any(type(value) is Raw for value in values):
         return _stack([_from_raw(feature, value) for value in values])
-    try:
-        wide: Array = np.array(values, dtype=_wide(feature))
-    except ValueError as error:
-        if len(values) == 1:
-            raise TensorError("shape", "its lists are ragged") from error
-        return _stack([to_array(feature, [value])[0] for value in values])
+    wide = _packed(feature, values)
+    if wide is None:
+        try:
+            wide = np.array(values, dtype=_wide(feature))
+        except ValueError as error:
+            if len(values) == 1:
+                raise TensorError("shape", "its lists are ragged") from error
+            return _stack([to_array(feature, [value])[0] for value in values])
     if not wide.size:
         wide = wide.reshape(len(values), *_empty_shape(feature, wide.shape[1:]))
     _check_shape(feature, wide.shape[1:])
@@ -84,6 +95,31 @@ def to_array(feature: Feature, values: Sequence[Any]) -> Array:
     if wide.dtype.kind not in "iufO" or not (low <= checked.min() and checked.max() <= high):
         raise TensorError("dtype", f"does not fit in {feature.element}")
     return wide.astype(feature.element)
+
+
+def _packed(feature: Feature, values: Sequence[Any]) -> Array | None:
+    """The array in a fraction of numpy's time; None where the lists are not of its plain numbers.
+
+    struct refuses what is missing, does not fit or is spelled 75.0, and lists of other lengths.
+    """
+    code, rank = _CODES.get(feature.element), len(feature.shape)
+    if code is None or not rank:
+        return None
+    lists: Sequence[Any] = values
+    shape = [len(values), len(values[0])]
+    for _ in range(rank - 1):
+        if not shape[-1] or any(len(inner) != shape[-1] for inner in lists):
+            return None
+        lists = list(chain.from_iterable(lists))
+        shape.append(len(lists[0]))
+    if not shape[-1]:
+        return None
+    pack = struct.Struct(f"={shape[-1]}{code}").pack
+    try:
+        packed = b"".join([pack(*inner) for inner in lists])
+    except (struct.error, OverflowError):
+        return None
+    return np.frombuffer(packed, f"={code}").reshape(shape)
 
 
 def _wide(feature: Feature) -> type | None:

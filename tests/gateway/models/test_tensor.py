@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.errors import InvalidInput
 from gateway.models.manifest import BackendSpec, Feature, Manifest, Output
@@ -37,6 +40,51 @@ def test_raw_bytes_and_lists_are_the_same(dtype: Any) -> None:
     np.testing.assert_array_equal(rows.columns["x"], np.stack([array, array]))
     again = check.decode(msgspec.json.encode({"instances": rows.objects}))
     np.testing.assert_array_equal(again.columns["x"], rows.columns["x"])
+
+
+NUMBERS = ["int8", "uint8", "int32", "int64", "uint64", "float16", "float32", "float64"]
+
+
+@given(st.data())
+def test_lists_of_numbers_are_what_numpy_makes_of_them(data: st.DataObject) -> None:
+    """Whichever way they are read: plain, with 75.0 among whole numbers, several rows at once."""
+    dtype: Any = data.draw(st.sampled_from(NUMBERS))
+    sizes = data.draw(st.lists(st.integers(1, 4), min_size=1, max_size=4))
+    check = validator(shape=tuple(sizes), dtype=dtype)
+    low, high = check.manifest.features[0].limits
+    whole = st.integers(int(low), int(high))
+    numbers: st.SearchStrategy[Any] = whole
+    if dtype.startswith("float"):
+        numbers = st.floats(low, high) | st.integers(-1000, 1000)
+    elif data.draw(st.booleans()):
+        numbers = whole | st.integers(max(int(low), -100), 100).map(float)
+    count = data.draw(st.integers(1, 3))
+    flat = data.draw(st.lists(numbers, min_size=(n := count * int(np.prod(sizes))), max_size=n))
+    expected = np.array(flat, object).astype(dtype).reshape(count, *sizes)
+    nested = np.array(flat, object).reshape(count, *sizes).tolist()
+    objects = [{"x": value} for value in nested]
+    body = json.dumps({"instances": objects}).encode()
+    for rows in (check.decode(body), check.convert(objects)):
+        assert rows.columns["x"].dtype == expected.dtype
+        np.testing.assert_array_equal(rows.columns["x"], expected)
+
+
+@pytest.mark.parametrize("dtype", NUMBERS)
+def test_one_number_beyond_the_dtype_is_refused(dtype: Any) -> None:
+    check = validator(shape=(2, 2), dtype=dtype)
+    low, high = check.manifest.features[0].limits
+    if dtype == "float64":
+        beyond: list[Any] = [-(10**309), 10**309]
+    elif dtype.startswith("float"):
+        beyond = [math.nextafter(low, -math.inf), math.nextafter(high, math.inf)]
+    else:
+        beyond = [low - 1, high + 1]
+    for value in beyond:
+        body = json.dumps({"instances": [{"x": [[0, 1], [1, 0]]}, {"x": [[0, 1], [value, 0]]}]})
+        with pytest.raises(InvalidInput) as caught:
+            check.decode(body.encode())
+        (error,) = caught.value.errors
+        assert error.field == "x"
 
 
 def test_one_dimension_may_vary() -> None:
@@ -146,3 +194,13 @@ def test_a_row_that_is_ragged_itself_is_named_as_such() -> None:
         check.decode(msgspec.json.encode({"instances": rows}))
     (error,) = caught.value.errors
     assert (error.pointer, error.detail) == ("/instances/1/x", "its lists are ragged")
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int64", "bool"])
+def test_lists_of_lists_of_several_lengths_are_ragged_even_if_the_sum_fits(dtype: Any) -> None:
+    check = validator(shape=(3, 2, 1), dtype=dtype)
+    one = dtype == "bool" or 1
+    value = [[[one], [one]], [[one]], [[one], [one], [one]]]
+    with pytest.raises(InvalidInput) as caught:
+        check.decode(msgspec.json.encode({"x": value}))
+    assert [error.detail for error in caught.value.errors] == ["its lists are ragged"]
