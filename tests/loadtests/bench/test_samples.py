@@ -3,12 +3,9 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import strategies as st
 
 from loadtests.bench.samples import differences, fall, ratios, settled
 from tests.loadtests.bench.conftest import sample
-
-FIGURES = st.lists(st.floats(0.1, 1e6), min_size=1, max_size=9)
 
 
 def test_errors_are_no_throughput() -> None:
